@@ -1,0 +1,426 @@
+package wsproto
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// defaultLimits are those of vectors that name none.
+var defaultLimits = Limits{MessageBytes: 65536, Fragments: 1024}
+
+// record is all that an Assembler says about a stream.
+type record struct {
+	events  []string
+	headers []Header
+	err     error
+	failed  int // bytes given when the error came
+}
+
+func (r record) String() string {
+	return fmt.Sprintf("%q, headers %v, %v", r.events, r.headers, r.err)
+}
+
+// feed gives an Assembler a stream in pieces, of the sizes that next returns, each in memory of its own that is overwritten
+// afterwards, as a read buffer is.
+func feed(t testing.TB, a *Assembler, stream []byte, next func() int) (r record) {
+	t.Helper()
+	a.OnHeader = func(h Header) { r.headers = append(r.headers, h) }
+	for given := 0; given < len(stream); {
+		end := min(given+next(), len(stream))
+		piece := bytes.Clone(stream[given:end])
+		given = end
+		for b := piece; len(b) > 0; {
+			ev, rest, err := a.Next(b)
+			if err != nil {
+				if rest != nil || ev.Opcode != 0 || ev.Payload != nil {
+					t.Fatalf("Next = %+v, %d bytes beside %v, want zeros", ev, len(rest), err)
+				}
+				if _, _, again := a.Next([]byte("more")); again != err {
+					t.Fatalf("Next after %v = %v, want the same", err, again)
+				}
+				if a.Buffered() != 0 {
+					t.Fatalf("Buffered() = %d after an error, want 0", a.Buffered())
+				}
+				r.err, r.failed = err, given
+				return r
+			}
+			if ev.Opcode != OpContinuation {
+				r.events = append(r.events, eventString(ev))
+				if ev.Opcode == OpClose && a.Buffered() != 0 {
+					t.Fatalf("Buffered() = %d after a Close frame, want 0", a.Buffered())
+				}
+			} else if len(rest) != 0 {
+				t.Fatalf("Next left %d bytes without an event", len(rest))
+			}
+			b = rest
+		}
+		for i := range piece {
+			piece[i] = 0xEE
+		}
+	}
+	return r
+}
+
+// whole, bytewise and cutAt say how feed cuts.
+func whole() int    { return math.MaxInt32 }
+func bytewise() int { return 1 }
+func cutAt(n int) func() int {
+	return func() int {
+		first := n
+		n = math.MaxInt32
+		return first
+	}
+}
+
+func eventString(ev Event) string {
+	if ev.Opcode == OpClose {
+		return fmt.Sprintf("close %d %x", ev.Code, ev.Reason)
+	}
+	return fmt.Sprintf("%v %x", ev.Opcode, ev.Payload)
+}
+
+// streamVector is a case of testdata/stream.txt.
+type streamVector struct {
+	role   Role
+	limits Limits
+	wire   []byte
+	events []string
+	code   CloseCode
+	early  int
+}
+
+func parseStreamVector(t testing.TB, v vector) (s streamVector) {
+	t.Helper()
+	switch v.get("role") {
+	case "server":
+		s.role = RoleServer
+	case "client":
+		s.role = RoleClient
+	default:
+		t.Fatalf("%s: role %q", v.name, v.get("role"))
+	}
+	s.limits = defaultLimits
+	if l := v.get("limits"); l != "" {
+		if _, err := fmt.Sscan(l, &s.limits.MessageBytes, &s.limits.Fragments); err != nil {
+			t.Fatalf("%s: limits: %v", v.name, err)
+		}
+	}
+	s.wire = v.bytes(t, "wire")
+	for _, e := range v.all("event") {
+		name, rest, _ := strings.Cut(e, " ")
+		if name == "close" {
+			code, reason, _ := strings.Cut(rest, " ")
+			s.events = append(s.events, fmt.Sprintf("close %s %x", code, v.parseBytes(t, reason)))
+		} else {
+			s.events = append(s.events, fmt.Sprintf("%s %x", name, v.parseBytes(t, rest)))
+		}
+	}
+	s.code = v.code(t)
+	s.early = v.number(t, "early", len(s.wire))
+	return s
+}
+
+// TestStreamVectors holds each row of testdata/stream.txt against an Assembler: whole, byte by byte, and cut in two everywhere.
+func TestStreamVectors(t *testing.T) {
+	for _, v := range vectors(t, "stream.txt") {
+		t.Run(v.name, func(t *testing.T) {
+			s := parseStreamVector(t, v)
+			check := func(how string, next func() int) record {
+				got := feed(t, NewAssembler(s.role, s.limits), s.wire, next)
+				code := CloseCode(0)
+				if got.err != nil {
+					code = CloseCodeOf(got.err)
+				}
+				if fmt.Sprint(got.events) != fmt.Sprint(s.events) || code != s.code {
+					t.Errorf("%s: %q, %v, want %q, code %d", how, got.events, got.err, s.events, s.code)
+				}
+				return got
+			}
+			check("whole", whole)
+			if got := check("byte by byte", bytewise); s.code != 0 && got.failed > s.early {
+				t.Errorf("byte by byte: fails at byte %d, want at %d", got.failed, s.early)
+			}
+			if len(s.wire) > 1000 { // the cuts that matter are those near the ends
+				check("cut at 13", cutAt(13))
+				check("cut at the last byte", cutAt(len(s.wire)-1))
+				return
+			}
+			for cut := 1; cut < len(s.wire); cut++ {
+				check(fmt.Sprintf("cut at %d", cut), cutAt(cut))
+			}
+		})
+	}
+}
+
+// FuzzAssembler: a stream gives the same events, headers and error whole, byte by byte, and cut anywhere.
+func FuzzAssembler(f *testing.F) {
+	for i, v := range vectors(f, "stream.txt") {
+		s := parseStreamVector(f, v)
+		f.Add(s.role == RoleClient, s.wire, uint64(i))
+	}
+	f.Fuzz(func(t *testing.T, client bool, stream []byte, seed uint64) {
+		role := RoleServer
+		if client {
+			role = RoleClient
+		}
+		limits := Limits{MessageBytes: 300, Fragments: 5}
+		rng := rand.New(rand.NewPCG(seed, 0))
+		want := feed(t, NewAssembler(role, limits), stream, whole)
+		for how, next := range map[string]func() int{
+			"byte by byte": bytewise,
+			"cut":          func() int { return 1 + rng.IntN(20) },
+		} {
+			if got := feed(t, NewAssembler(role, limits), stream, next); got.String() != want.String() {
+				t.Fatalf("% x %s: %v, whole: %v", stream, how, got, want)
+			}
+		}
+	})
+}
+
+// TestRoundTrip sends random messages in random fragments with control frames between them, in both roles, cut at random.
+func TestRoundTrip(t *testing.T) {
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		role := Role(rng.IntN(2))
+		var stream []byte
+		var want []string
+		var headers []Header
+		send := func(op Opcode, fin bool, payload []byte) {
+			h := Header{Fin: fin, Opcode: op, Masked: role == RoleServer}
+			if h.Masked {
+				h.MaskingKey = [4]byte{byte(rng.Int()), byte(rng.Int()), byte(rng.Int()), byte(rng.Int())}
+			}
+			stream = AppendFrame(stream, h, payload)
+			h.PayloadLen = int64(len(payload))
+			headers = append(headers, h)
+		}
+		for range 10 {
+			op, payload := OpText, []byte(strings.Repeat("どaやéさ🍋", rng.IntN(40)))
+			if rng.IntN(2) == 0 {
+				op = OpBinary
+				payload = bytes.Repeat([]byte{byte(rng.Int())}, rng.IntN(700))
+			}
+			message := fmt.Sprintf("%v %x", op, payload)
+			for cont := op; ; cont = OpContinuation {
+				n := rng.IntN(len(payload) + 1)
+				fin := rng.IntN(3) == 0
+				if fin {
+					n = len(payload)
+				}
+				send(cont, fin, payload[:n])
+				if payload = payload[n:]; fin {
+					break
+				}
+				if rng.IntN(2) == 0 {
+					ping := bytes.Repeat([]byte{byte(rng.Int())}, rng.IntN(MaxControlPayload+1))
+					send(OpPing, true, ping)
+					want = append(want, fmt.Sprintf("ping %x", ping))
+				}
+			}
+			want = append(want, message)
+		}
+		a := NewAssembler(role, Limits{})
+		got := feed(t, a, stream, func() int { return 1 + rng.IntN(300) })
+		if got.err != nil || fmt.Sprint(got.events) != fmt.Sprint(want) {
+			t.Fatalf("seed %d: %v, want %q", seed, got, want)
+		}
+		if !slices.Equal(got.headers, headers) {
+			t.Fatalf("seed %d: OnHeader saw %v, want %v", seed, got.headers, headers)
+		}
+		if a.Buffered() != 0 {
+			t.Fatalf("seed %d: Buffered() = %d between messages, want 0", seed, a.Buffered())
+		}
+	}
+}
+
+// TestOnlyReceivedBytesAreHeld: what a header promises costs nothing, what comes costs at most twice itself, and no more than the limit.
+func TestOnlyReceivedBytesAreHeld(t *testing.T) {
+	const limit = 1 << 20
+	for _, promise := range []int64{limit, 3 << 18} {
+		a := NewAssembler(RoleClient, Limits{MessageBytes: limit})
+		a.Next(AppendHeader(nil, Header{Fin: true, Opcode: OpBinary, PayloadLen: promise}))
+		if a.Buffered() != 0 {
+			t.Fatalf("Buffered() = %d after the header, want 0", a.Buffered())
+		}
+		piece := make([]byte, 1000)
+		for got := int64(0); got+int64(len(piece)) < promise; {
+			a.Next(piece)
+			got += int64(len(piece))
+			if held := int64(a.Buffered()); held < got || held > 2*got || held > promise {
+				t.Fatalf("Buffered() = %d with %d of %d bytes received", held, got, promise)
+			}
+		}
+	}
+}
+
+// TestFragmentsGrowToTheLimit: without a length in sight the buffer still ends at the limit.
+func TestFragmentsGrowToTheLimit(t *testing.T) {
+	const limit = 1000
+	a := NewAssembler(RoleClient, Limits{MessageBytes: limit})
+	op := OpBinary
+	for range limit {
+		if _, _, err := a.Next(AppendFrame(nil, Header{Opcode: op}, []byte{1})); err != nil {
+			t.Fatal(err)
+		}
+		if a.Buffered() > limit {
+			t.Fatalf("Buffered() = %d, want at most %d", a.Buffered(), limit)
+		}
+		op = OpContinuation
+	}
+	_, _, err := a.Next(AppendFrame(nil, Header{Opcode: op}, []byte{1}))
+	if CloseCodeOf(err) != CloseMessageTooBig {
+		t.Errorf("one byte more: %v, want 1009", err)
+	}
+}
+
+// TestHugePromise: 2⁶³-1 bytes are refused at the header, without memory.
+func TestHugePromise(t *testing.T) {
+	h := Header{Fin: true, Opcode: OpBinary, PayloadLen: math.MaxInt64}
+	wire := AppendHeader(nil, h)
+	a := NewAssembler(RoleClient, Limits{MessageBytes: 1 << 20})
+	if _, _, err := a.Next(wire); CloseCodeOf(err) != CloseMessageTooBig {
+		t.Errorf("Next = %v, want 1009", err)
+	}
+
+	// Without a limit the promise is believed, and costs what comes.
+	a = NewAssembler(RoleClient, Limits{})
+	if _, _, err := a.Next(append(wire, "Hello"...)); err != nil || a.Buffered() > 64 {
+		t.Errorf("Next = %v with %d bytes held, want at most 64", err, a.Buffered())
+	}
+}
+
+// TestBigMessages: 16 MiB in one frame, in 65,536 frames, and 64 KiB in 65,536 frames come out whole, with memory that grows with
+// the message and not with the number of its pieces.
+func TestBigMessages(t *testing.T) {
+	tests := []struct {
+		name              string
+		frames, frameSize int
+	}{
+		{"16 MiB in one frame", 1, 16 << 20},
+		{"16 MiB in 65,536 frames", 1 << 16, 256},
+		{"64 KiB in 65,536 frames", 1 << 16, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			size := tt.frames * tt.frameSize
+			var stream []byte
+			for i := range tt.frames {
+				h := Header{Fin: i == tt.frames-1, Opcode: OpContinuation, Masked: true, MaskingKey: [4]byte{1, 2, 3, 4}}
+				if i == 0 {
+					h.Opcode = OpText
+				}
+				stream = AppendFrame(stream, h, bytes.Repeat([]byte{'a'}, tt.frameSize))
+			}
+			a := NewAssembler(RoleServer, Limits{MessageBytes: int64(size)})
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			var got []byte
+			for len(stream) > 0 && got == nil {
+				b := stream[:min(len(stream), 4096)]
+				stream = stream[len(b):]
+				ev, _, err := a.Next(b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = ev.Payload
+			}
+			runtime.ReadMemStats(&after)
+			if len(got) != size || bytes.Count(got, []byte{'a'}) != size {
+				t.Fatalf("message of %d bytes, want %d times a", len(got), size)
+			}
+			if cost := after.TotalAlloc - before.TotalAlloc; cost > uint64(4*size)+1<<16 {
+				t.Errorf("allocated %d bytes for a message of %d, want at most four times that", cost, size)
+			}
+		})
+	}
+}
+
+// TestPayloadIsNotCopied: a message that lies whole in the caller's bytes is handed out there, and costs no memory.
+func TestPayloadIsNotCopied(t *testing.T) {
+	b := AppendFrame(nil, Header{Fin: true, Opcode: OpText, Masked: true, MaskingKey: [4]byte{1, 2, 3, 4}}, []byte("どやさ"))
+	a := NewAssembler(RoleServer, defaultLimits)
+	ev, _, err := a.Next(b)
+	if err != nil || string(ev.Payload) != "どやさ" {
+		t.Fatalf("Next = %q, %v", ev.Payload, err)
+	}
+	if &ev.Payload[0] != &b[6] {
+		t.Error("the payload is a copy, want it where it lay")
+	}
+
+	wire := bytes.Clone(b)
+	one := func() {
+		copy(b, wire)
+		if ev, rest, err := a.Next(b); err != nil || ev.Opcode != OpText || len(rest) != 0 {
+			t.Fatalf("Next = %+v, %d bytes, %v", ev, len(rest), err)
+		}
+	}
+	wire = AppendFrame(nil, Header{Fin: true, Opcode: OpText, Masked: true}, bytes.Repeat([]byte("どやさ"), 100))
+	b = bytes.Clone(wire)
+	if n := testing.AllocsPerRun(100, one); n != 0 {
+		t.Errorf("a whole message allocates %v times, want never", n)
+	}
+	// A header that is cut is kept in the Assembler itself.
+	if n := testing.AllocsPerRun(100, func() {
+		copy(b, wire)
+		a.Next(b[:5])
+		a.Next(b[5:])
+	}); n != 0 {
+		t.Errorf("a cut header allocates %v times, want never", n)
+	}
+}
+
+// TestErrorsCarryTheirSection: the error says which rule was broken.
+func TestErrorsCarryTheirSection(t *testing.T) {
+	sections := 0
+	for _, v := range vectors(t, "stream.txt") {
+		s := parseStreamVector(t, v)
+		got := feed(t, NewAssembler(s.role, s.limits), s.wire, whole)
+		if got.err == nil {
+			continue
+		}
+		var pe *ProtocolError
+		if !errors.As(got.err, &pe) || pe.Section == "" || pe.Detail == "" {
+			t.Errorf("%s: %#v, want a *ProtocolError with section and detail", v.name, got.err)
+		} else if pe.Section == v.get("section") {
+			sections++
+		} else if pe.Section != "5.5.1" { // a close reason that is not UTF-8 breaks two
+			t.Errorf("%s: %v, want section %s", v.name, pe, v.get("section"))
+		}
+	}
+	if sections == 0 {
+		t.Error("no vector was compared")
+	}
+}
+
+func BenchmarkAssembler(b *testing.B) {
+	for _, n := range []int{64, 1024, 65536} {
+		wire := AppendFrame(nil, Header{Fin: true, Opcode: OpText, Masked: true, MaskingKey: [4]byte{1, 2, 3, 4}},
+			bytes.Repeat([]byte{'a'}, n))
+		buf := make([]byte, len(wire))
+		for _, size := range []int{len(wire), 4096} {
+			if size > len(wire) {
+				continue
+			}
+			b.Run(fmt.Sprintf("message=%d/read=%d", n, size), func(b *testing.B) {
+				a := NewAssembler(RoleServer, Limits{MessageBytes: 1 << 20})
+				b.SetBytes(int64(n))
+				b.ReportAllocs()
+				for b.Loop() {
+					copy(buf, wire) // Next unmasks in place
+					for at := 0; at < len(buf); at += size {
+						if _, _, err := a.Next(buf[at:min(at+size, len(buf))]); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			})
+		}
+	}
+}
