@@ -1,0 +1,157 @@
+package hub
+
+import "time"
+
+const (
+	peopleListed = 20               // names in each list of People, at most
+	peopleEvery  = time.Second      // changes are told at most this often
+	leaveGrace   = 30 * time.Second // who returns within it has never left
+)
+
+// People is who is in a room, or how that changed.
+type People struct {
+	Count  int      // everybody, also those the lists have no room for
+	Names  []string // in Joined: some of those who are there
+	Joined []string // in a change
+	Left   []string // in a change
+}
+
+// A person is one Author.ID in a room, over any number of connections and the gaps
+// between them.
+type person struct {
+	id      string
+	name    string
+	told    string // the name others know; empty until their coming has been told
+	dirty   bool   // in presence.dirty
+	members int    // connections; 0 while the grace runs, and when gone
+	leaves  time.Time
+	index   int // in presence.listed, -1 when gone
+}
+
+// presence belongs to the hub goroutine.
+type presence struct {
+	people  map[string]*person // by Author.ID
+	listed  []*person          // the same people, in no promised order
+	leaving []leaving          // in the order in which the graces end
+	dirty   []*person          // who has changed since the last telling
+	count   int                // people at the last telling
+	next    time.Time          // when the next change may be told
+}
+
+// leaving is the end of a grace. It is stale if the person has come back since.
+type leaving struct {
+	person *person
+	at     time.Time
+}
+
+func (p *presence) join(who Author) {
+	if p.people == nil {
+		p.people = make(map[string]*person)
+	}
+	known := p.people[who.ID]
+	if known == nil {
+		known = &person{id: who.ID, index: len(p.listed)}
+		p.people[who.ID] = known
+		p.listed = append(p.listed, known)
+		p.mark(known)
+	}
+	known.members++
+	p.rename(who)
+}
+
+func (p *presence) rename(who Author) {
+	known := p.people[who.ID]
+	if known.name != who.Name {
+		known.name = who.Name
+		p.mark(known)
+	}
+}
+
+func (p *presence) leave(who Author, now time.Time) {
+	known := p.people[who.ID]
+	if known.members--; known.members == 0 {
+		known.leaves = now.Add(leaveGrace)
+		p.leaving = append(p.leaving, leaving{known, known.leaves})
+	}
+}
+
+func (p *presence) mark(known *person) {
+	if !known.dirty {
+		known.dirty = true
+		p.dirty = append(p.dirty, known)
+	}
+}
+
+// expire removes those whose grace has ended.
+func (p *presence) expire(now time.Time) {
+	for len(p.leaving) > 0 && !p.leaving[0].at.After(now) {
+		gone, at := p.leaving[0].person, p.leaving[0].at
+		p.leaving = p.leaving[1:]
+		if gone.members > 0 || gone.index < 0 || !gone.leaves.Equal(at) {
+			continue
+		}
+		last := p.listed[len(p.listed)-1]
+		p.listed[gone.index], last.index = last, gone.index
+		p.listed = p.listed[:len(p.listed)-1]
+		gone.index = -1
+		delete(p.people, gone.id)
+		p.mark(gone)
+	}
+}
+
+// snapshot is what a newcomer is told.
+func (p *presence) snapshot() People {
+	s := People{Count: len(p.listed)}
+	for _, known := range p.listed[:min(len(p.listed), peopleListed)] {
+		s.Names = append(s.Names, known.name)
+	}
+	return s
+}
+
+// change returns what is to be told now, if anything. A new name shows as the old one
+// leaving and the new one joining; what came and went in between is not told.
+func (p *presence) change(now time.Time) (People, bool) {
+	p.expire(now)
+	if len(p.dirty) == 0 || now.Before(p.next) {
+		return People{}, false
+	}
+	told := People{Count: len(p.listed)}
+	for _, known := range p.dirty {
+		known.dirty = false
+		name := known.name
+		if known.index < 0 {
+			name = ""
+		}
+		if name == known.told {
+			continue
+		}
+		told.Left = appendName(told.Left, known.told)
+		told.Joined = appendName(told.Joined, name)
+		known.told = name
+	}
+	p.dirty = nil
+	if told.Count == p.count && len(told.Joined)+len(told.Left) == 0 {
+		return People{}, false
+	}
+	p.count = told.Count
+	p.next = now.Add(peopleEvery)
+	return told, true
+}
+
+func appendName(list []string, name string) []string {
+	if name == "" || len(list) == peopleListed {
+		return list
+	}
+	return append(list, name)
+}
+
+// due returns when change has something to do again; the zero time for never.
+func (p *presence) due() time.Time {
+	switch {
+	case len(p.dirty) > 0:
+		return p.next
+	case len(p.leaving) > 0:
+		return p.leaving[0].at
+	}
+	return time.Time{}
+}

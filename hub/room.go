@@ -1,0 +1,309 @@
+package hub
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Room is one order of messages. Its hub goroutine, run, owns the order, the ends of
+// the logs, the memory of ids and presence; everybody else puts items into the inbox.
+type Room struct {
+	// Immutable.
+	hub   *Hub
+	name  string
+	inbox inbox
+	stop  chan struct{} // ends run; the Hub closes it, once
+	done  chan struct{} // run has ended; run closes it
+
+	// Guarded by hub.mu.
+	refs       int       // members, and publishers at work
+	emptySince time.Time // when refs became 0
+
+	// Owned by the hub goroutine.
+	position Position // of the newest published message; no Epoch until the journal has opened the room
+	logs     []*Log
+	recent   recent
+	presence presence
+	inFlight map[*Message]origin // handed to the journal, not yet back
+	retries  map[ID][]item       // a key for each idempotent message in flight, with the retries of it
+	leavers  []*Member           // whose Leave has been read and Left is due
+	flushes  []item              // to be answered once nothing is in flight
+
+	// What the journal has delivered, on its way to the hub goroutine.
+	committedMu sync.Mutex
+	committed   []Entry // guarded by committedMu
+	spare       []Entry // guarded by committedMu: the slice taken before last, for reuse
+}
+
+func newRoom(h *Hub, name string) *Room {
+	return &Room{
+		hub:      h,
+		name:     name,
+		inbox:    inbox{limit: h.opts.InboxBytes, ready: make(chan struct{}, 1)},
+		stop:     make(chan struct{}),
+		done:     make(chan struct{}),
+		inFlight: make(map[*Message]origin),
+		retries:  make(map[ID][]item),
+	}
+}
+
+// run is the hub goroutine. Each pass takes all that has been put into the inbox,
+// publishes all that has come back from the journal, and then wakes everybody once:
+// the more there is to do, the less a message costs.
+func (r *Room) run() {
+	defer close(r.done)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	stop := r.stop
+	for stopping := false; ; {
+		items := r.inbox.take()
+		for _, it := range items {
+			it.do(r, it)
+		}
+		clear(items) // for the collector; the slice is used again
+		r.publish()
+		r.finishLeaving()
+		r.finishFlushes()
+		r.tellPeople(timer)
+		if stopping && len(r.inFlight) == 0 {
+			return
+		}
+		select {
+		case <-r.inbox.ready:
+		case <-timer.C:
+		case <-stop:
+			stopping, stop = true, nil
+		}
+	}
+}
+
+// open opens the room in the journal, unless that is done. Who finds that it fails
+// refuses what it was to do; the next in line tries again.
+func (r *Room) open() error {
+	if r.position.Epoch != "" {
+		return nil
+	}
+	position, err := r.hub.journal.Open(r.name, r.deliver)
+	if err == nil {
+		r.position = position
+	}
+	return err
+}
+
+// deliver takes an entry from the journal, in whatever goroutine.
+func (r *Room) deliver(e Entry) {
+	r.committedMu.Lock()
+	r.committed = append(r.committed, e)
+	r.committedMu.Unlock()
+	r.inbox.signal()
+}
+
+func (r *Room) join(it item) {
+	m := it.member
+	if err := r.open(); err != nil {
+		m.owner.Notify(Refused{Err: err})
+		return
+	}
+	m.log = r.logOf(m.form)
+	m.index = len(m.log.members)
+	m.log.members = append(m.log.members, m)
+	m.cursor.log = m.log
+	m.cursor.toEnd()
+	m.people = m.log.people.Load()
+	r.presence.join(m.who)
+	m.owner.Notify(Joined{Head: r.position.Head, Epoch: r.position.Epoch, People: r.presence.snapshot()})
+}
+
+// logOf finds the log of a form, or begins it where the room stands.
+func (r *Room) logOf(form *Form) *Log {
+	for _, l := range r.logs {
+		if l.form == form {
+			return l
+		}
+	}
+	l := newLog(form, r.position.Head)
+	r.logs = append(r.logs, l)
+	return l
+}
+
+func (r *Room) say(it item) {
+	m, from := it.message, it.origin
+	if err := r.open(); err != nil {
+		r.inbox.done(m.size())
+		from.refused(m, err)
+		return
+	}
+	if m.Idempotent {
+		if was, known := r.recent.find(m.ID); known {
+			r.inbox.done(m.size())
+			from.repeated(m, was)
+			return
+		}
+		if retries, inFlight := r.retries[m.ID]; inFlight { // its outcome answers the retry as well
+			from.await(+1)
+			r.retries[m.ID] = append(retries, it)
+			return
+		}
+		r.retries[m.ID] = nil
+	}
+	from.await(+1)
+	m.At = time.Now().UnixMilli()
+	r.inFlight[m] = from
+	r.hub.journal.Append(r.name, m)
+}
+
+// answerRetries calls answer for each retry of a message that has come back.
+func (r *Room) answerRetries(id ID, answer func(origin, *Message)) {
+	for _, it := range r.retries[id] {
+		it.await(-1)
+		r.inbox.done(it.message.size())
+		answer(it.origin, it.message)
+	}
+	delete(r.retries, id)
+}
+
+func (r *Room) rename(it item) {
+	it.member.who.Name = it.name
+	if it.member.log != nil {
+		r.presence.rename(it.member.who)
+	}
+}
+
+func (r *Room) leave(it item) {
+	r.leavers = append(r.leavers, it.member)
+}
+
+func (r *Room) flush(it item) {
+	r.flushes = append(r.flushes, it)
+}
+
+// finishFlushes answers those who wait for everything to be published.
+func (r *Room) finishFlushes() {
+	if len(r.inFlight) > 0 {
+		return
+	}
+	for _, it := range r.flushes {
+		it.reply(nil, nil)
+	}
+	r.flushes = nil
+}
+
+// publish appends what has come back from the journal to the logs and wakes the
+// members of those that grew.
+func (r *Room) publish() {
+	r.committedMu.Lock()
+	entries := r.committed
+	r.committed, r.spare = r.spare[:0], entries
+	r.committedMu.Unlock()
+	if len(entries) == 0 {
+		return
+	}
+	freed := 0
+	for _, e := range entries {
+		from, own := r.inFlight[e.Message]
+		if own {
+			delete(r.inFlight, e.Message)
+			freed += e.Message.size()
+			from.await(-1)
+		}
+		if e.Err != nil {
+			r.refuse(e, from)
+			continue
+		}
+		r.append(e.Message)
+		if from.reply != nil {
+			from.reply(e.Message, nil)
+		}
+	}
+	clear(entries)
+	for _, l := range r.logs {
+		if l.grown {
+			l.grown = false
+			l.wake()
+		}
+	}
+	r.inbox.done(freed)
+}
+
+// append puts one message at the end of every log that shows it.
+func (r *Room) append(m *Message) {
+	if !m.Transient {
+		r.position.Head = m.Seq
+	}
+	for _, l := range r.logs {
+		l.grown = l.append(m, r.hub.opts.ChunkBytes, &r.hub.logBytes) || l.grown
+		for l.bytes > r.hub.opts.LogBytes || r.hub.logBytes.Load() > int64(r.hub.opts.TotalLogBytes) {
+			if !l.evict(&r.hub.logBytes) {
+				break
+			}
+		}
+	}
+	if m.Idempotent {
+		was := r.recent.add(m, time.Now())
+		r.answerRetries(m.ID, func(from origin, retry *Message) { from.repeated(retry, was) })
+	}
+}
+
+// refuse tells the sender, and those who retried meanwhile, that the journal did not
+// take a message.
+func (r *Room) refuse(e Entry, from origin) {
+	m := e.Message
+	from.refused(m, e.Err)
+	if m.Idempotent {
+		r.answerRetries(m.ID, func(from origin, retry *Message) { from.refused(retry, e.Err) })
+	}
+}
+
+// finishLeaving lets those go who wait for no outcome. It comes after publish, so
+// that a leaver's End is behind everything it said.
+func (r *Room) finishLeaving() {
+	waiting := r.leavers[:0]
+	for _, m := range r.leavers {
+		if m.awaited > 0 {
+			waiting = append(waiting, m)
+			continue
+		}
+		var end int64
+		if m.log != nil {
+			end, _ = m.cursor.End()
+			r.remove(m)
+			r.presence.leave(m.who, time.Now())
+		}
+		m.owner.Notify(Left{End: end})
+		r.hub.release(r)
+	}
+	clear(r.leavers[len(waiting):])
+	r.leavers = waiting
+}
+
+// remove takes a member out of its log, and the log out of the room with the last one.
+func (r *Room) remove(m *Member) {
+	l := m.log
+	last := l.members[len(l.members)-1]
+	l.members[m.index], last.index = last, m.index
+	l.members[len(l.members)-1] = nil
+	l.members = l.members[:len(l.members)-1]
+	if len(l.members) == 0 {
+		r.hub.logBytes.Add(int64(-l.bytes))
+		r.logs = slices.DeleteFunc(r.logs, func(other *Log) bool { return other == l })
+	}
+}
+
+// tellPeople publishes a change of presence when one is due, and sets the timer for
+// the next.
+func (r *Room) tellPeople(timer *time.Timer) {
+	now := time.Now()
+	if told, ok := r.presence.change(now); ok {
+		for _, l := range r.logs {
+			if l.form.People != nil {
+				frame := l.form.People(nil, told)
+				l.people.Store(&frame)
+				l.wake()
+			}
+		}
+	}
+	if due := r.presence.due(); !due.IsZero() {
+		timer.Reset(due.Sub(now))
+	}
+}
