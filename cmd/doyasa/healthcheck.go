@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/doyasa/doyasa/internal/config"
+)
+
+// healthTimeout bounds the whole check, connecting included.
+const healthTimeout = 3 * time.Second
+
+func newHealthcheck(environ []string) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask the server that runs with the same settings whether it is alive",
+		Long: "Asks /healthz of the server that runs with the same settings, on ops_listen if that is set, else on listen.\n" +
+			"Exit status 0: alive. 1: not, with the reason in one line. It needs no shell, so an image of nothing but doyasa has one.",
+	}
+	s := addSettings(c, environ)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		l, err := s.load()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(c.Context(), healthTimeout)
+		defer cancel()
+		address, err := askHealth(ctx, l.Config)
+		if err != nil {
+			return fmt.Errorf("unhealthy: %w", err)
+		}
+		fmt.Fprintf(c.OutOrStdout(), "healthy (%s)\n", address)
+		return nil
+	}
+	return c
+}
+
+// askHealth returns the address it asked, and nil if that answered 200.
+func askHealth(ctx context.Context, c config.Config) (address string, err error) {
+	address = c.Listen
+	if c.OpsListen != "" {
+		address = c.OpsListen
+	}
+	if strings.HasSuffix(address, ":0") {
+		return address, fmt.Errorf("%s is any free port; set one to ask there", address)
+	}
+	// Dialled as it was listened on: net.Dial takes an empty or unspecified host for this machine, which no URL can say.
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/healthz", nil)
+	if err != nil {
+		return address, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return address, errors.Unwrap(err) // without the URL, which says nothing about where we asked
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return address, fmt.Errorf("%s answers %s", address, response.Status)
+	}
+	return address, nil
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"log"
+	"os"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+
+	"github.com/doyasa/doyasa/internal/config"
+)
+
+// newLogger writes to w: lines for people where log.format says so or, with auto, where w is a terminal; else JSON, a line each.
+func newLogger(w io.Writer, c config.Log) (zerolog.Logger, error) {
+	level, err := zerolog.ParseLevel(c.Level)
+	if err != nil {
+		return zerolog.Nop(), err
+	}
+	if f, ok := w.(*os.File); c.Format == "console" || c.Format == "auto" && ok && term.IsTerminal(int(f.Fd())) {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !ok || !term.IsTerminal(int(f.Fd()))}
+	}
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+	return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
+}
+
+// httpLog takes what net/http says about connections. Nearly all of it is peers breaking off or talking nonsense, which anyone
+// can cause as often as they like, so it is worth a line only when debugging; panics and failing accepts are ours.
+func httpLog(l zerolog.Logger) *log.Logger { return log.New(httpLines{l}, "", 0) }
+
+type httpLines struct{ log zerolog.Logger }
+
+func (h httpLines) Write(p []byte) (int, error) {
+	level := zerolog.DebugLevel
+	if bytes.HasPrefix(p, []byte("http: panic")) || bytes.HasPrefix(p, []byte("http: Accept error")) {
+		level = zerolog.WarnLevel
+	}
+	h.log.WithLevel(level).Msg(string(bytes.TrimSpace(p)))
+	return len(p), nil
+}

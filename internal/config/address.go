@@ -1,0 +1,132 @@
+package config
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// parseAddress accepts host:port for net.Listen. An empty host is every address, port 0 any free port; services by name are not
+// known, so that a start never depends on a database of them.
+func parseAddress(s string) (string, error) {
+	want := errors.New(`want host:port, such as ":3000", "127.0.0.1:3000" or "[::1]:3000", with a port from 0 (any free one) to 65535`)
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", want
+	}
+	n, err := parsePort(port)
+	if err != nil {
+		return "", want
+	}
+	if host != "" && !validHost(host) && !validZone(host) {
+		return "", want
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n)), nil
+}
+
+// ParseOrigin brings an origin into the one form in which origins are compared (RFC 6454 section 6.2): scheme and host in lower
+// case, an IP address in its shortest form, the default port of http and https left out. One slash at the end is forgiven,
+// "null" is itself. Anything else that a browser would not send as an origin is an error: a path, a missing scheme, a pattern, a
+// host outside ASCII (browsers send its punycode form). It serves for settings and for Origin headers alike.
+func ParseOrigin(s string) (string, error) {
+	const want = `want scheme://host or scheme://host:port, such as "https://chat.example.org"`
+	switch {
+	case s == "null":
+		return s, nil
+	case s == "*":
+		return "", errors.New(`"*" would let every page on the web speak for its visitors; list the origins`)
+	case strings.Contains(s, "*"):
+		return "", errors.New("patterns are not read; list each origin")
+	}
+	scheme, rest, ok := strings.Cut(s, "://")
+	scheme = strings.ToLower(scheme)
+	if !ok || !schemeForm.MatchString(scheme) {
+		return "", errors.New(want)
+	}
+	if scheme == "ws" || scheme == "wss" {
+		return "", errors.New("the origin is that of the page, so its scheme is http or https")
+	}
+	rest = strings.TrimSuffix(rest, "/")
+	if strings.ContainsAny(rest, "/?#@") {
+		return "", errors.New(want + ", without path or user")
+	}
+	host, port := rest, ""
+	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, ']') {
+		n, err := parsePort(rest[i+1:])
+		if err != nil || n == 0 {
+			return "", errors.New(want)
+		}
+		host = rest[:i]
+		if !(scheme == "http" && n == 80 || scheme == "https" && n == 443) {
+			port = ":" + strconv.Itoa(n)
+		}
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+		if err != nil || !addr.Is6() || addr.Zone() != "" || !strings.HasSuffix(inner, "]") {
+			return "", errors.New(want)
+		}
+		return scheme + "://[" + addr.String() + "]" + port, nil
+	}
+	if strings.ContainsFunc(host, func(r rune) bool { return r > 127 }) {
+		return "", errors.New("write the host in its ASCII form (xn--…), as browsers send it")
+	}
+	if strings.Contains(host, ":") || !validHost(host) {
+		return "", errors.New(want)
+	}
+	return scheme + "://" + strings.ToLower(host) + port, nil
+}
+
+// parsePublicURL accepts an http or https origin: the page stands at the root of its host.
+func parsePublicURL(s string) (string, error) {
+	origin, err := ParseOrigin(s)
+	if err != nil {
+		return "", err
+	}
+	if !strings.HasPrefix(origin, "http://") && !strings.HasPrefix(origin, "https://") {
+		return "", errors.New(`want http:// or https:// and a host, such as "https://chat.example.org"`)
+	}
+	return origin, nil
+}
+
+// Origins are the origins allowed besides the same origin: AllowedOrigins and that of PublicURL, all as ParseOrigin returns them.
+func (c Config) Origins() []string {
+	origins := append([]string(nil), c.AllowedOrigins...)
+	if c.PublicURL != "" {
+		origins = append(origins, c.PublicURL)
+	}
+	return origins
+}
+
+var (
+	schemeForm = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`) // RFC 3986 section 3.1
+	hostForm   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$`)
+	digitsForm = regexp.MustCompile(`^[0-9.]+$`)
+	portForm   = regexp.MustCompile(`^[0-9]{1,5}$`)
+)
+
+func parsePort(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || !portForm.MatchString(s) || n > 65535 {
+		return 0, errors.New("no port")
+	}
+	return n, nil
+}
+
+// validHost accepts a host name or an IP address without a zone. What is made of digits and dots alone must be an address: a
+// mistyped one is found here, not by a name server that is asked for it.
+func validHost(s string) bool {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Zone() == ""
+	}
+	return len(s) <= 253 && hostForm.MatchString(s) && !digitsForm.MatchString(s)
+}
+
+// validZone accepts an IPv6 address with a zone, such as fe80::1%eth0, on which a server can listen but no page can live.
+func validZone(s string) bool {
+	addr, err := netip.ParseAddr(s)
+	return err == nil && addr.Zone() != ""
+}

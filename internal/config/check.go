@@ -1,0 +1,55 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"os"
+)
+
+// check finds what is wrong with values that are each allowed but do not fit together, or that name a folder that is not there.
+func (l *Loaded) check() []error {
+	var errs []error
+	if l.Limits.PongTimeout >= l.Limits.PingInterval {
+		errs = append(errs, l.clash("limits.pong_timeout", "must be shorter than", "limits.ping_interval"))
+	}
+	if int64(l.Limits.TextBytes) > l.Limits.MessageBytes {
+		errs = append(errs, l.clash("limits.text_bytes", "must not be above", "limits.message_bytes"))
+	}
+	if l.Limits.MessagesPerSecond > 0 && l.Limits.Burst == 0 {
+		errs = append(errs, l.clash("limits.burst", "must be at least 1 with", "limits.messages_per_second"))
+	}
+	if sameAddress(l.Listen, l.OpsListen) {
+		errs = append(errs, l.clash("ops_listen", "must not be the address of", "listen"))
+	}
+	if l.StaticDir != "" {
+		info, err := os.Stat(l.StaticDir)
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("not a folder")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: want a folder with the page: %w", l.describe("static_dir"), err))
+		}
+	}
+	return errs
+}
+
+// clash says that two keys contradict each other, with their values and where each came from.
+func (l *Loaded) clash(a, rule, b string) error {
+	return fmt.Errorf("%s %s %s", l.describe(a), rule, l.describe(b))
+}
+
+// describe writes a key with its value and where it came from.
+func (l *Loaded) describe(path string) string {
+	k, _ := findKey(path)
+	from := l.From(k)
+	if from == "" {
+		from = "the default"
+	}
+	return fmt.Sprintf("%s (%s, %s)", path, k.value(&l.Config).yaml(), from)
+}
+
+// sameAddress reports whether two listen addresses are written alike, port 0 excepted, which is never the same twice.
+func sameAddress(a, b string) bool {
+	_, port, _ := net.SplitHostPort(a)
+	return a == b && port != "0"
+}

@@ -1,0 +1,136 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// DefaultFile is read when Sources names no file, if it exists.
+const DefaultFile = "config.yaml"
+
+const envPrefix = "DOYASA_"
+
+// Sources is where settings come from, each overriding the one before it: the defaults, the file, the environment, the flags.
+type Sources struct {
+	File    string            // as given by the user; "": DefaultFile if it exists
+	Environ []string          // NAME=value; of several with one name the last counts. An empty value counts as not set.
+	Flags   map[string]string // by Key.Path, those given only
+}
+
+// Loaded is a configuration that passed every check, with the place each value came from.
+type Loaded struct {
+	Config
+	File    string   // the file that was read, "" for none
+	Notices []string // for the log, one line each, in the order found
+
+	origin map[string]string // by Key.Path: "config.yaml:12", "DOYASA_LISTEN" or "--listen"; defaults are missing
+}
+
+// From says where the value of a key came from, "" for the default.
+func (l *Loaded) From(k Key) string { return l.origin[k.Path] }
+
+// Load merges the sources and checks the result. The error has one line for each thing wrong, each naming the place, the key,
+// the value seen and what is allowed; so that one run shows all of it, reading goes on after an error.
+func Load(s Sources) (*Loaded, error) {
+	l := &Loaded{Config: Default(), origin: map[string]string{}}
+	var errs []error
+	if err := l.readFile(s.File); err != nil {
+		errs = append(errs, err)
+	}
+	if err := l.readEnviron(s.Environ); err != nil {
+		errs = append(errs, err)
+	}
+	for _, k := range keys {
+		if text, ok := s.Flags[k.Path]; ok {
+			if err := l.set(k, text, "--"+k.Flag()); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if len(errs) == 0 {
+		errs = l.check()
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return l, nil
+}
+
+// set gives a key its value from a place.
+func (l *Loaded) set(k Key, text, place string) error {
+	if err := k.set(&l.Config, text); err != nil {
+		return fmt.Errorf("%s: %s is %q: %w", place, k.Path, text, err)
+	}
+	l.origin[k.Path] = place
+	return nil
+}
+
+func (l *Loaded) notice(format string, args ...any) {
+	l.Notices = append(l.Notices, fmt.Sprintf(format, args...))
+}
+
+// serviceLink matches the variables that container platforms set for a neighbour called doyasa: those of Kubernetes services and
+// of Docker links. DOYASA_PORT is one of them, and also the published port in docker-compose.yml.
+var serviceLink = regexp.MustCompile(`^DOYASA_(PORT|NAME|ENV_.*|(.*_)?SERVICE_(HOST|PORT(_.*)?)|(.*_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+func (l *Loaded) readEnviron(environ []string) error {
+	env := map[string]string{}
+	for _, entry := range environ {
+		name, text, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, envPrefix) {
+			env[name] = text
+		}
+	}
+	var errs []error
+	for _, k := range keys {
+		if text := env[k.Env()]; text != "" {
+			errs = append(errs, l.set(k, text, k.Env()))
+		}
+		delete(env, k.Env())
+	}
+	var unknown []string
+	for name, text := range env {
+		// A Kubernetes service whose name begins with doyasa- makes DOYASA_…_PORT too, an address with its protocol.
+		if !serviceLink.MatchString(name) && !(strings.HasSuffix(name, "_PORT") && strings.Contains(text, "://")) {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	for _, name := range unknown {
+		k, _ := findKey(nearest(strings.ToLower(strings.TrimPrefix(name, envPrefix)), paths()))
+		l.notice("no setting is called %s; the nearest is %s", name, k.Env())
+	}
+	return errors.Join(errs...)
+}
+
+// readFile reads the file's settings into l. A path given by the user must be there.
+func (l *Loaded) readFile(path string) error {
+	given := path != ""
+	if !given {
+		path = DefaultFile
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) && !given {
+		return nil
+	}
+	if err != nil {
+		if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
+			return fmt.Errorf("%s: is a folder, not a file (Docker makes one when the file to mount is missing)", path)
+		}
+		return fmt.Errorf("%s: cannot read it as user %d: %w", path, os.Getuid(), errors.Unwrap(err))
+	}
+	l.File = path
+	settings, err := parseFile(path, b)
+	if len(settings) == 0 && err == nil {
+		l.notice("%s sets nothing: defaults", path)
+	}
+	errs := []error{err}
+	for _, s := range settings {
+		errs = append(errs, l.set(s.key, s.text, fmt.Sprintf("%s:%d", path, s.line)))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,29 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// YAML writes the configuration in effect as a file that Load reads back to the same values, with a comment behind each value
+// that is not a default saying where it came from.
+func (l *Loaded) YAML() string {
+	var b strings.Builder
+	last := ""
+	for _, k := range keys {
+		section, name := k.section()
+		if section != last {
+			fmt.Fprintf(&b, "%s:\n", section)
+		}
+		last = section
+		if section != "" {
+			b.WriteString("  ")
+		}
+		fmt.Fprintf(&b, "%s: %s", name, k.value(&l.Config).yaml())
+		if from := l.From(k); from != "" {
+			fmt.Fprintf(&b, "  # %s", from)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

@@ -1,0 +1,203 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// value is one field of a Config seen as text. Every source of settings, the file included, hands in text, so a size is written
+// the same way everywhere.
+type value interface {
+	kind() string     // text, list, integer, size or duration
+	set(string) error // the error says what is allowed; the caller names the key and the text
+	text() string     // what set accepts again
+	yaml() string     // the same as the file's reader accepts it
+}
+
+// text is a field of words, brought into its one form by parse.
+type text struct {
+	p     *string
+	parse func(string) (string, error)
+}
+
+func (t text) kind() string { return "text" }
+func (t text) text() string { return *t.p }
+func (t text) yaml() string { return strconv.Quote(*t.p) }
+
+func (t text) set(s string) error {
+	v, err := t.parse(s)
+	if err != nil {
+		return err
+	}
+	*t.p = v
+	return nil
+}
+
+// list is a field of several texts, each brought into its one form by parse. As text they are separated by commas.
+type list struct {
+	p     *[]string
+	parse func(string) (string, error)
+}
+
+func (l list) kind() string { return "list" }
+func (l list) text() string { return strings.Join(*l.p, ",") }
+
+func (l list) yaml() string {
+	quoted := make([]string, len(*l.p))
+	for i, s := range *l.p {
+		quoted[i] = strconv.Quote(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+func (l list) set(s string) error {
+	var parsed []string
+	for item := range strings.SplitSeq(s, ",") {
+		if s == "" {
+			break
+		}
+		v, err := l.parse(strings.TrimSpace(item))
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(parsed, v) {
+			parsed = append(parsed, v)
+		}
+	}
+	*l.p = parsed
+	return nil
+}
+
+// number is a field of whole numbers from min to max. A size may have a unit.
+type number[T int | int64] struct {
+	p        *T
+	min, max T
+	size     bool
+}
+
+func integer(p *int, min, max int) value         { return number[int]{p, min, max, false} }
+func size[T int | int64](p *T, min, max T) value { return number[T]{p, min, max, true} }
+func (n number[T]) text() string                 { return n.format(*n.p) }
+func (n number[T]) yaml() string                 { return n.text() }
+func (n number[T]) kind() string {
+	if n.size {
+		return "size"
+	}
+	return "integer"
+}
+
+// format writes whole MiB with the unit, everything else in bytes.
+func (n number[T]) format(v T) string {
+	if n.size && v != 0 && v%mib == 0 {
+		return fmt.Sprintf("%dMiB", v/mib)
+	}
+	return strconv.FormatInt(int64(v), 10)
+}
+
+var numberForm = regexp.MustCompile(`^(0|[1-9][0-9]*)(B|KiB|MiB|GiB)?$`)
+
+func (n number[T]) set(s string) error {
+	m := numberForm.FindStringSubmatch(s)
+	if m == nil || !n.size && m[2] != "" {
+		return n.want()
+	}
+	v, err := strconv.ParseInt(m[1], 10, 64)
+	unit := map[string]int64{"": 1, "B": 1, "KiB": kib, "MiB": mib, "GiB": gib}[m[2]]
+	if err != nil || v > math.MaxInt64/unit || v*unit < int64(n.min) || v*unit > int64(n.max) {
+		return n.want()
+	}
+	*n.p = T(v * unit)
+	return nil
+}
+
+func (n number[T]) want() error {
+	if n.size {
+		return fmt.Errorf("want a size from %s to %s, a whole number of bytes or one with B, KiB, MiB or GiB behind it",
+			n.format(n.min), n.format(n.max))
+	}
+	return fmt.Errorf("want a whole number from %d to %d", n.min, n.max)
+}
+
+// duration is a field of time, from 1 ms to max, or 0 where zero is true.
+type duration struct {
+	p    *time.Duration
+	zero bool
+	max  time.Duration
+}
+
+func (d duration) kind() string { return "duration" }
+func (d duration) text() string { return d.p.String() }
+func (d duration) yaml() string { return d.text() }
+
+var durationForm = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`)
+
+func (d duration) set(s string) error {
+	v, err := time.ParseDuration(s)
+	ok := v >= time.Millisecond && v <= d.max || d.zero && v == 0
+	if err != nil || !ok || !durationForm.MatchString(s) {
+		least := "1ms"
+		if d.zero {
+			least = "0s, or from 1ms"
+		}
+		return fmt.Errorf("want a duration with its unit (ms, s, m, h) such as 1m30s, %s to %gh", least, d.max.Hours())
+	}
+	*d.p = v
+	return nil
+}
+
+// oneOf accepts the listed words only.
+func oneOf(words ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if !slices.Contains(words, s) {
+			return "", fmt.Errorf("want %s", strings.Join(words, ", "))
+		}
+		return s, nil
+	}
+}
+
+// optional accepts an empty text as well as what parse accepts.
+func optional(parse func(string) (string, error)) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if s == "" {
+			return "", nil
+		}
+		return parse(s)
+	}
+}
+
+// parseFolder accepts a path as it stands; Load looks whether it is there.
+func parseFolder(s string) (string, error) { return s, nil }
+
+// parseRoom accepts 1 to 64 letters, digits, - and _ of any script. The server's own rule for names in requests also folds them
+// (NFKC); here a name that needs no folding is enough.
+func parseRoom(s string) (string, error) {
+	n := utf8.RuneCountInString(s)
+	for _, r := range s {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_' {
+			n = 0
+		}
+	}
+	if n < 1 || n > 64 {
+		return "", errors.New("want 1 to 64 letters, digits, - and _")
+	}
+	return s, nil
+}
+
+// printable refuses what no setting can hold and what would disturb a log: bytes that are no UTF-8, and control characters.
+func printable(s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("want UTF-8")
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return errors.New("want no control characters")
+	}
+	return nil
+}

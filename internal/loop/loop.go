@@ -1,0 +1,79 @@
+// Package loop moves bytes between connections and whoever owns their meaning, and
+// knows nothing of that meaning: no WebSocket, no room, no HTTP.
+//
+// Each connection has a [Session]. The loop reads into Feed, writes what Due returns,
+// and calls all of a session's methods one at a time, so a session needs no lock.
+// There is one writer per connection, and no queue in front of it: when a connection is
+// woken or its socket takes more, the session is asked what is due.
+//
+// [Portable] is the implementation that runs everywhere, and the one to read first.
+package loop
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrSlow ends a connection to which no byte could be written for Options.SlowTimeout.
+var ErrSlow = errors.New("loop: nothing could be written for too long")
+
+// A Session is what a connection means. Its methods are called one at a time.
+type Session interface {
+	Feeder
+	Source
+	// Tick is called every Options.Tick or so; all of a session's timers live in it. An
+	// error ends the connection at once.
+	Tick(now time.Time) error
+	// Closed is the last call: the connection is gone. err is nil if the source came to
+	// its end, io.EOF if the peer went first, or what went wrong.
+	Closed(err error)
+}
+
+// A Feeder takes what the peer has sent.
+type Feeder interface {
+	// Feed takes bytes, which it may change and must not keep. After an error nothing more
+	// is read until the source has ended.
+	Feed(b []byte) error
+	// Paused stops the reading. It is asked before each read and after each wake-up.
+	Paused() bool
+}
+
+// A Source has what the peer is to be sent.
+type Source interface {
+	// Due appends to bufs what is to be written now, in this order; the bytes stay as they
+	// are until Wrote. Nothing means wait for the next wake-up. io.EOF means that this is
+	// the end: the loop half-closes, drains what the peer still sends for a second, and
+	// closes. Any other error ends the connection at once.
+	Due(bufs [][]byte) ([][]byte, error)
+	// Wrote says how many of those bytes have been written.
+	Wrote(n int)
+}
+
+// A Conn is a session's handle on its connection. Its methods may be called from any
+// goroutine, never block, and do nothing once the connection is gone.
+type Conn interface {
+	// Wake makes the loop ask the session what is due.
+	Wake()
+	// Post runs f where the session's methods run, then asks what is due.
+	Post(f func())
+}
+
+// Options configure a loop. The zero value takes the defaults.
+type Options struct {
+	SlowTimeout time.Duration // see ErrSlow; 0: 5 s
+	Tick        time.Duration // 0: 250 ms
+}
+
+// drainTimeout is how long a half-closed connection is read from, so that the peer gets
+// our last bytes and not the reset that unread input would cause.
+const drainTimeout = time.Second
+
+func (o Options) withDefaults() Options {
+	if o.SlowTimeout <= 0 {
+		o.SlowTimeout = 5 * time.Second
+	}
+	if o.Tick <= 0 {
+		o.Tick = 250 * time.Millisecond
+	}
+	return o
+}

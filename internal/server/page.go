@@ -1,0 +1,116 @@
+package server
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// asset is a file of the page, held in memory with its ETag.
+type asset struct {
+	body     []byte
+	etag     string
+	mimeType string
+}
+
+// routePage adds the page: the built-in one under a strict Content-Security-Policy, or
+// the folder static_dir as it is.
+func (s *Server) routePage(mux *http.ServeMux) {
+	page := http.HandlerFunc(s.servePage)
+	if dir := s.cfg.StaticDir; dir != "" {
+		page = http.FileServer(http.Dir(dir)).ServeHTTP
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
+			return
+		}
+		page(w, r)
+	})
+}
+
+// servePage serves the built-in page: index.html for every room, and its files.
+func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.Path
+	room, inRoom := strings.CutPrefix(name, "/r/")
+	if name == "/" || inRoom && room != "" && !strings.Contains(room, "/") {
+		name = "/index.html"
+	}
+	a, ok := s.assets[name]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	serveAsset(w, r, a)
+}
+
+// readAssets reads the whole page.
+func readAssets(page fs.FS) (map[string]asset, error) {
+	assets := make(map[string]asset)
+	err := fs.WalkDir(page, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		body, err := fs.ReadFile(page, name)
+		sum := sha256.Sum256(body)
+		assets["/"+name] = asset{
+			body:     body,
+			etag:     `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
+			mimeType: mimeType(name),
+		}
+		return err
+	})
+	return assets, err
+}
+
+// serveAsset lets browsers keep a file and ask each time whether it is still the same.
+func serveAsset(w http.ResponseWriter, r *http.Request, a asset) {
+	h := w.Header()
+	h.Set("Content-Type", a.mimeType)
+	h.Set("ETag", a.etag)
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Content-Security-Policy", contentSecurityPolicy(r.Host))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
+}
+
+// hostForm is what may stand in a policy.
+var hostForm = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:]+\](:[0-9]+)?$`)
+
+// contentSecurityPolicy allows the page its own files and its own WebSocket. Older
+// Safari does not take 'self' for the latter, so the host is named.
+func contentSecurityPolicy(host string) string {
+	connect := "connect-src 'self'"
+	if hostForm.MatchString(host) {
+		connect += " ws://" + host + " wss://" + host
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " + connect +
+		"; manifest-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'"
+}
+
+// mimeType does not ask the machine's tables, which differ.
+func mimeType(name string) string {
+	switch path.Ext(name) {
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	case ".json":
+		return "application/json"
+	}
+	return mime.TypeByExtension(path.Ext(name))
+}

@@ -1,0 +1,66 @@
+package server
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/doyasa/doyasa/hub"
+	"github.com/doyasa/doyasa/wsproto"
+)
+
+// raw is the form without a subprotocol: every message goes to every raw member byte
+// for byte, and nothing else goes to anybody.
+type raw struct {
+	session *session
+	author  hub.Author
+}
+
+// rawForm shows a message as the frame it came in, unmasked and in one fragment.
+var rawForm = &hub.Form{
+	Message: func(dst []byte, m *hub.Message) []byte {
+		op := wsproto.OpText
+		if m.Binary {
+			op = wsproto.OpBinary
+		}
+		return appendFrame(dst, op, m.Payload)
+	},
+}
+
+// receive says every message; what is not text, and the empty text, is not history. A
+// sender over its rate is read more slowly and loses nothing.
+func (r *raw) receive(op wsproto.Opcode, payload []byte) {
+	m := &hub.Message{
+		From:    r.author,
+		Payload: append([]byte(nil), payload...),
+		Binary:  op == wsproto.OpBinary,
+	}
+	m.Transient = m.Binary || len(m.Payload) == 0
+	if !m.Transient {
+		m.ID = hub.ID(uuid.Must(uuid.NewV7()))
+	}
+	r.session.say(m, false)
+}
+
+// notice: a raw member has no word for what goes wrong with one message, so the
+// connection ends.
+func (r *raw) notice(n hub.Notice) {
+	switch n.(type) {
+	case hub.Joined:
+		r.session.following = true
+	case hub.Refused:
+		r.session.close(wsproto.CloseInternalError, "refused", nil)
+	}
+}
+
+// fill: nothing is pending that the session does not know.
+func (r *raw) fill() {}
+
+// overtaken: never a silent hole.
+func (r *raw) overtaken() {
+	r.session.following = false
+	r.session.close(wsproto.CloseTryAgainLater, "overtaken", nil)
+}
+
+// bye: nothing but messages is ever sent.
+func (r *raw) bye(time.Duration) []byte { return nil }

@@ -1,0 +1,50 @@
+// Telling somebody who looks elsewhere: the count in the title, on the icon, and where the unread begin.
+
+const counted = (n) => `data:image/svg+xml,${encodeURIComponent(
+	'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="16" fill="#C8321A"/>' +
+		`<text x="16" y="23" font-size="20" font-weight="700" text-anchor="middle" fill="#fff">${Math.min(n, 99)}</text></svg>`,
+)}`;
+
+export function watchAttention({ el: { icon }, store }) {
+	const plain = icon.href;
+	let placed = true; // whether the newest is in view
+	let present = true; // whether somebody sees it
+	let leftAt = 0; // store.arrived when the reader turned away
+	let shown = 0;
+	let title = '';
+
+	function show() {
+		const n = present ? 0 : store.arrived - leftAt;
+		const text = n ? `(${n > 99 ? '99+' : n}) ${title}` : title;
+		if (document.title !== text) document.title = text;
+		if (n === shown) return;
+		shown = n;
+		icon.href = n ? counted(n) : plain;
+		const badge = n ? navigator.setAppBadge?.(n) : navigator.clearAppBadge?.();
+		badge?.catch(() => {});
+	}
+
+	function turned() {
+		const before = present;
+		present = placed && document.visibilityState === 'visible';
+		if (before && !present) {
+			leftAt = store.arrived;
+			store.timeline.mark = { era: store.timeline.era, seq: store.last ?? 0 };
+		}
+		show();
+	}
+
+	document.addEventListener('visibilitychange', turned);
+	return {
+		place(isPlaced) {
+			placed = isPlaced;
+			turned();
+		},
+		show(name) {
+			title = name;
+			show();
+		},
+		/** The seq up to which somebody here has read. */
+		read: () => (present ? store.last : store.timeline.mark?.seq) ?? 0,
+	};
+}

@@ -1,0 +1,143 @@
+// The log on the screen: a window over the timeline that sticks to the newest or keeps the reader's place.
+
+import { reconcile } from './dom.js';
+
+const MOST_ROWS = 500;
+const AT_REST = 200; // items shown while the newest are in view
+const STEP = 150; // items the window moves by
+const NEAR = 50; // px from the bottom that still count as being there
+const AHEAD = 400; // px before an end of the window at which it moves on
+const SAME = 5 * 60_000; // ms within which a sender's next words need no name
+
+const dayOf = (item) => item && new Date(item.at).toDateString();
+
+/** Who said an item, and under which name; undefined for the shouts of several. */
+function senderOf(item) {
+	if (item?.kind === 'text') return `${item.from.id} ${item.from.name}`;
+	if (item?.kind !== 'shouts' || item.tally.size > 1) return undefined;
+	const [[id, { name }]] = item.tally;
+	return `${id} ${name}`;
+}
+
+/** onStick(stick) is told when the newest comes into view or leaves it. */
+export function createList({ el: { scroller, log, older, pill }, store, words, rows, onStick }) {
+	const { timeline } = store;
+	const nodes = new Map();
+	let stick = true; // the newest is in view and stays there
+	let first = null; // the item the window begins with, while not sticking
+	let leftAt = 0; // store.arrived when the reader left the bottom
+	let reachesEnd = true; // the window held the newest item when it was last drawn
+
+	const toBottom = () => (scroller.scrollTop = scroller.scrollHeight);
+	const begin = () => Math.max(0, stick ? timeline.items.length - AT_REST : timeline.items.indexOf(first));
+
+	/** The rows to show: the window's items, and the lines between them. */
+	function visible() {
+		const { items } = timeline;
+		const from = begin();
+		if (!stick) first = items[from] ?? null;
+		const shown = [];
+		let i = from;
+		for (; i < items.length && (stick || shown.length < MOST_ROWS - 3); i++) {
+			const item = items[i];
+			const before = items[i - 1];
+			const lines = shown.length;
+			if (dayOf(before) !== dayOf(item)) shown.push({ kind: 'day', key: `day${item.key}`, at: item.at });
+			if (before && timeline.isUnread(item) && !timeline.isUnread(before)) shown.push({ kind: 'unread', key: 'unread' });
+			const close = lines === shown.length && before && item.at - (before.until ?? before.at) < SAME;
+			const sender = senderOf(item);
+			const same = close && sender !== undefined && sender === senderOf(before);
+			shown.push({ kind: item.kind, key: item.key, version: `${item.version}${same}`, item, same });
+		}
+		reachesEnd = i === items.length;
+		return shown.slice(-MOST_ROWS);
+	}
+
+	/** The first row that reaches into view: the place to keep. Lines between rows come and go, and are no place. */
+	function anchor() {
+		const edge = scroller.getBoundingClientRect().top;
+		return [...log.children].find((row) => row.role !== 'separator' && row.getBoundingClientRect().bottom > edge);
+	}
+
+	function sync() {
+		const place = stick ? undefined : anchor();
+		const top = place?.getBoundingClientRect().top;
+		reconcile(log, nodes, visible(), rows.make, rows.update);
+		older.hidden = !store.more;
+		if (stick) toBottom();
+		else if (place?.isConnected) scroller.scrollTop += place.getBoundingClientRect().top - top;
+		showPill();
+	}
+
+	function showPill() {
+		const n = store.arrived - leftAt;
+		pill.hidden = stick;
+		pill.textContent = n > 0 ? words.count('log.new', n) : words.t('log.newest');
+	}
+
+	function setStick(yes) {
+		if (yes === stick) return;
+		if (!yes) {
+			first = timeline.items[begin()] ?? null;
+			leftAt = store.arrived;
+		}
+		stick = yes;
+		store.pinned = !yes;
+		// What arrives while somebody reads further up is not read out.
+		log.setAttribute('aria-live', yes ? 'polite' : 'off');
+		onStick(yes);
+	}
+
+	function toNewest() {
+		setStick(true);
+		sync();
+	}
+
+	function move(by) {
+		const { items } = timeline;
+		first = items[Math.min(Math.max(0, begin() + by), Math.max(0, items.length - 1))] ?? null;
+		sync();
+	}
+
+	async function readOlder() {
+		setStick(false);
+		const oldest = timeline.items[0]?.first;
+		if (begin() === 0) {
+			if (!store.more || store.fetching) return;
+			log.setAttribute('aria-busy', 'true');
+			await store.older();
+			log.setAttribute('aria-busy', 'false');
+			// Nothing came: the line is down.
+			if (stick || (timeline.items[0]?.first === oldest && store.more)) return;
+		}
+		move(-STEP);
+		// Folded shouts may leave the view where it was, with nothing to scroll.
+		if (scroller.scrollTop < AHEAD && (begin() > 0 || store.more)) readOlder();
+	}
+
+	function scrolled() {
+		const below = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+		setStick(below <= NEAR && reachesEnd);
+		if (!stick && scroller.scrollTop < AHEAD) readOlder();
+		else if (below < AHEAD && !reachesEnd) move(STEP);
+		showPill();
+	}
+
+	scroller.addEventListener('scroll', scrolled, { passive: true });
+	scroller.addEventListener('keydown', (event) => event.key === 'End' && toNewest());
+	pill.addEventListener('click', toNewest);
+	older.addEventListener('click', readOlder);
+	const watch = new ResizeObserver(() => stick && toBottom());
+	for (const box of [scroller, ...scroller.children]) watch.observe(box);
+
+	return {
+		sync,
+		toNewest,
+		/** Builds every row anew: the language changed. */
+		rebuild() {
+			nodes.clear();
+			log.replaceChildren();
+			sync();
+		},
+	};
+}

@@ -1,0 +1,82 @@
+// doyasa.v1 as the page speaks it: addresses, frames and what a close code means. Pure functions.
+
+export const SUBPROTOCOL = 'doyasa.v1';
+
+/** The server's defaults, until its hello tells. */
+export const LIMITS = { text_bytes: 4096, messages_per_second: 10, burst: 20 };
+
+/** The room a path names (/r/NAME), or '' for the default. What cannot be decoded is sent as it stands, to be refused. */
+export function roomFromPath(path) {
+	const name = /^\/r\/([^/]+)\/?$/.exec(path)?.[1] ?? '';
+	try {
+		return decodeURIComponent(name);
+	} catch {
+		return name;
+	}
+}
+
+/** The address of the socket. Empty values are left out; URLSearchParams turns lone surrogates into U+FFFD instead of throwing. */
+export function socketURL(location, { room, name, session, epoch, after, history }) {
+	const query = new URLSearchParams();
+	const put = (key, value) => value !== undefined && value !== null && value !== '' && query.set(key, value);
+	put('room', room);
+	put('name', name);
+	put('session', session);
+	if (epoch) {
+		put('epoch', epoch);
+		put('after', after);
+	}
+	put('history', history);
+	return `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}/websocket?${query}`;
+}
+
+/** The address of a page of history: {after} or {before} a seq. */
+export function historyURL(room, page) {
+	return `/api/rooms/${encodeURIComponent(room)}/messages?${new URLSearchParams(page)}`;
+}
+
+/** A received frame as an object with a string type, or null for anything else. */
+export function parseFrame(data) {
+	try {
+		const frame = JSON.parse(data);
+		return typeof frame?.type === 'string' ? frame : null;
+	} catch {
+		return null;
+	}
+}
+
+/** Whether a value can be a seq: an integer from 0 to below 2^53. */
+export const isSeq = (n) => Number.isSafeInteger(n) && n >= 0;
+
+/** Whether an object is a message one may show. */
+export const isMessage = (m) =>
+	isSeq(m?.seq) && m.seq > 0 && Number.isFinite(m.at) && typeof m.text === 'string' && typeof m.from?.name === 'string';
+
+// Any answer proves the line: a beat, or the error that every unknown type gets.
+export const PROBE = { type: 'beat' };
+
+// RFC 6455 section 7.4.1. After these, the same connection would end the same way.
+const TERMINAL = new Set([
+	1000, // normal closure
+	1002, // protocol error
+	1003, // unsupported data
+	1007, // invalid payload
+	1008, // policy
+	1009, // message too big
+]);
+
+/** What to do after a close: never return, return soon, or return after a longer while. */
+export function verdict(code, reason) {
+	if (TERMINAL.has(code)) return 'refused';
+	return code === 1013 && reason !== 'overtaken' ? 'later' : 'soon';
+}
+
+const FIRST = 500;
+const LONGEST = 30_000;
+const FULL = 5_000; // a room or server that is full is asked no sooner
+
+/** The wait before attempt number n (from 0), in milliseconds: full jitter, from 0.5 s doubling to 30 s. */
+export function backoff(n, later, random = Math.random) {
+	const wait = random() * Math.min(LONGEST, FIRST * 2 ** Math.min(n, 10));
+	return Math.round(later ? FULL + wait : wait);
+}

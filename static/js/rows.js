@@ -1,0 +1,125 @@
+// One row of the log: a text, a fold of shouts, a hole, a new beginning, a day, the unread line.
+
+import { h, linked } from './dom.js';
+import { beginning, hueOf, languageOf, WORD } from './text.js';
+
+const LINES = 12; // a text higher than this is folded
+const LETTERS = 1200; // so is a longer one
+const TALLIED = 40; // senders listed in an opened fold
+
+/** A cry of n shouts. */
+export const cry = () => h('span', { class: 'cry' }, h('span', { lang: 'ja', text: WORD }), h('b'));
+
+/** Makes and updates elements for rows {kind, key, version, item, same, at}; see List and Timeline. */
+export function createRows({ words, store }) {
+	const who = (name) => h('bdi', { class: 'who', dir: 'auto', text: name || words.t('log.unnamed'), title: name });
+	const times = (n) => `×${words.number(n)}`;
+
+	/** Changes a text in place: a screen reader reads out what is added to the log, not what changes in it. */
+	function put(el, text) {
+		if (el.firstChild) el.firstChild.data = text;
+		else el.textContent = text;
+		return el;
+	}
+
+	/** Tells when, and for own messages (seq > 0) that they were delivered. */
+	function putTime(time, at, seq) {
+		put(time, words.time(at)).dateTime = new Date(at).toISOString();
+		time.title = words.full(at) + (seq ? ` #${seq}` : '');
+		if (seq && !time.children.length) time.append(h('span', { class: 'sent', role: 'img', 'aria-label': words.t('log.sent') }));
+		return time;
+	}
+
+	/** The words of a text: literal, isolated from their neighbours, folded when high or long. */
+	function body(text) {
+		const p = h('p', { class: 'words', dir: 'auto', lang: languageOf(text) });
+		const el = h('div', { class: 'body' }, p);
+		if (text.length <= LETTERS && text.split('\n', LINES + 1).length <= LINES) {
+			p.append(linked(text));
+			return el;
+		}
+		let open = true;
+		const more = h('button', { type: 'button', class: 'quiet' });
+		const toggle = () => {
+			open = !open;
+			p.replaceChildren(open ? linked(text) : beginning(text, LETTERS));
+			p.className = `words ${open ? 'opened' : 'folded'}`;
+			more.setAttribute('aria-expanded', open);
+			more.textContent = words.t(open ? 'log.less' : 'log.more');
+		};
+		more.addEventListener('click', toggle);
+		toggle();
+		el.append(more);
+		return el;
+	}
+
+	function fillShouts(el, { item, same }) {
+		const [summary, names] = el.children;
+		const [name, cries, time] = summary.children;
+		const [[id, first]] = item.tally;
+		const solo = item.tally.size === 1;
+		el.className = `row shouts ${solo ? `solo h${hueOf(id)}` : ''} ${same ? 'same' : ''}`;
+		summary.tabIndex = solo ? -1 : 0;
+		put(name, solo ? first.name || words.t('log.unnamed') : words.count('people', item.tally.size));
+		put(cries.lastChild, item.total > 1 ? times(item.total) : '');
+		putTime(time, item.until, item.tally.has(store.you.id) ? item.last : 0);
+		fillTally(names, item, el.open);
+	}
+
+	function fillTally(list, item, open) {
+		const senders = open ? [...item.tally].sort((a, b) => b[1].count - a[1].count) : [];
+		const rest = senders.slice(TALLIED);
+		const row = (hue, label, n) => h('li', { class: hue }, label, h('b', { text: times(n) }));
+		list.replaceChildren(...senders.slice(0, TALLIED).map(([id, s]) => row(`h${hueOf(id)}`, who(s.name), s.count)));
+		if (!rest.length) return;
+		const others = h('span', { text: words.count('log.others', rest.length) });
+		list.append(row('', others, rest.reduce((n, [, s]) => n + s.count, 0)));
+	}
+
+	function fillGap(el, { item }) {
+		const key = { idle: 'log.gap', loading: 'log.loading', lost: 'log.gap.lost' }[item.state];
+		el.replaceChildren(h('span', { text: words.t(key) }));
+		if (item.state !== 'idle') return;
+		const load = () => store.fill(item);
+		el.append(h('button', { type: 'button', class: 'quiet', text: words.t('log.gap.load'), click: load }));
+	}
+
+	const line = (kind, text) => h('div', { class: `rule ${kind}`, role: 'separator' }, h('span', { text }));
+	const makers = {
+		day: ({ at }) => line('day', words.day(at)),
+		unread: () => line('unread', words.t('log.unread')),
+		era: () => h('div', { class: 'note' }, h('span', { text: words.t('log.era') })),
+		gap: () => h('div', { class: 'note' }),
+		text({ item: { from, text, at, first } }) {
+			const el = h('div', {}, who(from.name), body(text), putTime(h('time'), at, from.id === store.you.id ? first : 0));
+			el.dataset.hue = `h${hueOf(from.id || from.name)}`;
+			return el;
+		},
+		shouts({ item }) {
+			const names = h('ul', { class: 'tally' });
+			const el = h('details', {}, h('summary', {}, who(''), cry(), h('time')), names);
+			el.addEventListener('toggle', () => fillTally(names, item, el.open));
+			return el;
+		},
+	};
+	const fillers = {
+		text: (el, { same }) => (el.className = `row text ${el.dataset.hue}${same ? ' same' : ''}`),
+		shouts: fillShouts,
+		gap: fillGap,
+	};
+
+	/** Brings a row's element up to date with what may change in it. */
+	function update(el, row) {
+		if (el.dataset.version === String(row.version)) return;
+		el.dataset.version = row.version;
+		fillers[row.kind]?.(el, row);
+	}
+
+	function make(row) {
+		const el = makers[row.kind](row);
+		update(el, row);
+		return el;
+	}
+
+	return { make, update, body };
+}

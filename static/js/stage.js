@@ -1,0 +1,80 @@
+// Where shouts appear: behind the log, seen and gone. Nothing here is read out or kept.
+
+import { h } from './dom.js';
+import { hash, hueOf, WORD } from './text.js';
+
+const ALIVE = 40; // nodes at once, the counter among them; what is beyond is counted
+const LIFE = 900; // ms
+const PULSE = 340; // ms between two warmings of the paper: under 3 a second
+const TURN = 8; // degrees at most
+
+/** Where a sender's shouts appear, in percent, and how they are turned: beside the log where there is room for that. */
+export function spotOf(sender, wide) {
+	const seed = hash(sender);
+	const u = ((seed >>> 4) % 997) / 997;
+	const v = ((seed >>> 14) % 991) / 991;
+	const x = !wide ? 16 + u * 68 : u < 0.5 ? 8 + u * 14 : 85 + (u - 0.5) * 14;
+	return { x, y: 14 + v * 60, turn: (((seed >>> 8) % 1000) / 500 - 1) * TURN };
+}
+
+export function createStage({ el: { stage }, words }) {
+	const still = matchMedia('(prefers-reduced-motion: reduce)');
+	const times = (n) => `×${words.number(n)}`;
+	let alive = 0;
+	let burst = 0; // shouts beyond ALIVE since the counter appeared
+	let counter = null;
+	let quietAt = 0;
+	let pulsedAt = 0;
+	let due = false;
+
+	function stamp(sender, n) {
+		const { x, y, turn } = spotOf(sender, innerWidth >= 1100);
+		const near = () => (Math.random() - 0.5) * 5;
+		const node = h('span', { class: `stamp h${hueOf(sender)}`, lang: 'ja', text: WORD });
+		if (n > 1) node.append(h('small', { text: times(n) }));
+		node.style.setProperty('left', `${x + near()}%`);
+		node.style.setProperty('top', `${y + near()}%`);
+		node.style.setProperty('--turn', `${turn}deg`);
+		node.style.setProperty('--size', `${Math.min(120, 28 + 6 * n)}px`);
+		alive++;
+		stage.append(node);
+		setTimeout(() => {
+			node.remove();
+			alive--;
+		}, LIFE);
+	}
+
+	function tick() {
+		due = false;
+		if (!counter) {
+			stage.append((counter = h('span', { class: 'burst' })));
+			setTimeout(end, LIFE);
+		}
+		counter.textContent = times(burst);
+		if (performance.now() - pulsedAt < PULSE) return;
+		pulsedAt = performance.now();
+		stage.classList.remove('warm');
+		void stage.offsetWidth;
+		stage.classList.add('warm');
+	}
+
+	function end() {
+		const left = quietAt - performance.now();
+		if (left > 0) return setTimeout(end, left);
+		counter.remove();
+		counter = null;
+		burst = 0;
+	}
+
+	return {
+		/** A sender's n shouts arrived. */
+		shout(sender, n) {
+			if (document.hidden || still.matches) return;
+			if (alive < ALIVE - 1) return stamp(sender, n);
+			burst += n;
+			quietAt = performance.now() + LIFE;
+			if (!due) requestAnimationFrame(tick);
+			due = true;
+		},
+	};
+}

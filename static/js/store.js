@@ -1,0 +1,166 @@
+// What the page knows of its room: position, people, messages. It turns frames into a timeline that has no silent hole and no
+// double, and fetches pages of history. No DOM, no socket.
+
+import { isMessage, isSeq, LIMITS } from './protocol.js';
+import { countShouts } from './text.js';
+import { Timeline } from './timeline.js';
+
+const PAGE = 200; // the server's most
+const KEPT = 4000; // items held in memory while the newest are shown
+
+/**
+ * fetchPage({after|before, limit}) → promise of a page of history. changed() follows every change; onMessage(m, isNews) every message,
+ * from wherever; onHello() comes between a hello and its messages. Others read the fields, and set pinned.
+ */
+export function createStore({ fetchPage, changed = () => {}, onMessage = () => {}, onHello = () => {} }) {
+	let isNewcomer = true; // what comes until the first live is history, not news
+	const timeline = new Timeline();
+	const s = {
+		timeline,
+		room: '',
+		epoch: '',
+		session: '',
+		you: { id: '', name: '' },
+		/** The last seq that came or was announced as missing in this epoch; null before the first live. */
+		last: null,
+		limits: LIMITS,
+		people: { count: 0, names: [] },
+		/** どやさ seen since the page was opened: those that came live, or were missed meanwhile. */
+		shouts: 0,
+		/** Messages of others that came so, for counts of what is new. */
+		arrived: 0,
+		/** Whether the server may hold messages older than the first shown. */
+		more: false,
+		fetching: false, // a page of older ones
+		/** Set while somebody reads further up: nothing is dropped from memory then. */
+		pinned: false,
+		frame,
+		fill,
+		older,
+	};
+
+	/** Takes a frame; unknown types are ignored. */
+	function frame(f) {
+		if (f.type === 'hello') hello(f);
+		else if (f.type === 'message') message(f);
+		else if (f.type === 'live') live(f);
+		else if (f.type === 'gap') gap(f);
+		else if (f.type === 'people') people(f);
+		else return;
+		changed();
+	}
+
+	function hello(f) {
+		const isAnew = s.epoch !== '' && (f.epoch !== s.epoch || f.reason === 'future');
+		s.room = String(f.room ?? '');
+		s.epoch = String(f.epoch ?? '');
+		s.session = String(f.you?.session ?? '');
+		s.you = { id: String(f.you?.id ?? ''), name: String(f.you?.name ?? '') };
+		s.limits = { ...s.limits, ...f.limits };
+		s.people = { count: Number(f.people?.count) || 0, names: (f.people?.names ?? []).map(String) };
+		if (isAnew) {
+			timeline.begin();
+			s.last = 0; // whatever the new history holds is news, and what is not sent of it is a gap
+		}
+		onHello();
+	}
+
+	function message(f) {
+		if (!isMessage(f)) return;
+		if (s.last !== null && f.seq <= s.last) return onMessage(f, false); // the answer to a retry: shown already
+		if (s.last === null) s.more = f.prev > 0;
+		else if (f.prev > s.last) missing(s.last + 1, f.prev);
+		s.last = f.seq;
+		timeline.append(f);
+		shown(f, !isNewcomer);
+		if (s.pinned || timeline.items.length <= KEPT * 1.25) return;
+		timeline.keep(KEPT);
+		s.more = true;
+	}
+
+	function live(f) {
+		if (isSeq(f.seq)) {
+			if (s.last !== null && f.seq > s.last) missing(s.last + 1, f.seq);
+			s.last = Math.max(s.last ?? 0, f.seq);
+		}
+		isNewcomer = false;
+	}
+
+	function gap(f) {
+		if (!isSeq(f.from) || !isSeq(f.to) || f.to <= (s.last ?? -1)) return;
+		missing((s.last ?? f.from - 1) + 1, f.to);
+		s.last = f.to;
+	}
+
+	function people(f) {
+		const names = [...s.people.names];
+		for (const name of f.left ?? []) {
+			const at = names.indexOf(name);
+			if (at >= 0) names.splice(at, 1);
+		}
+		const count = Number(f.count) || 0;
+		for (const name of (f.joined ?? []).map(String)) {
+			// The frame is everybody's: hello may have counted some of these already, oneself among them.
+			if (names.length < Math.min(count, 20) || !names.includes(name)) names.push(name);
+		}
+		s.people = { count, names: names.slice(-count || names.length) };
+	}
+
+	function shown(m, isNews) {
+		if (isNews) s.shouts += countShouts(m.text);
+		if (isNews && m.from.id !== s.you.id) s.arrived++;
+		onMessage(m, isNews);
+	}
+
+	const missing = (first, last) => fill(timeline.gap(first, last));
+
+	/** Fetches what a gap misses, one page. What the server has no more is marked as lost. */
+	async function fill(hole) {
+		if (hole.state !== 'idle') return;
+		timeline.set(hole, { state: 'loading' });
+		const { first, last, era } = hole;
+		const { epoch } = s;
+		try {
+			const page = await fetchPage({ after: first - 1, limit: PAGE });
+			if (timeline.era !== era) return;
+			const messages = page.epoch === epoch ? page.messages.filter(isMessage) : [];
+			const found = messages.filter((m) => m.seq >= first && m.seq <= last);
+			const isAll = !messages.length || messages.at(-1).seq >= Math.min(last, page.last);
+			timeline.set(hole, { state: found.length || !isAll ? 'idle' : 'lost' });
+			if (found.length) {
+				// The oldest kept message's prev may be unknown, so the page's own beginning tells what is gone.
+				if (page.first > first) found[0] = { ...found[0], prev: Math.max(found[0].prev, page.first - 1) };
+				timeline.fill(hole, found, isAll);
+				for (const m of found) shown(m, true);
+			}
+		} catch {
+			if (timeline.era === era) timeline.set(hole, { state: 'idle' });
+		}
+		changed();
+	}
+
+	/** Fetches a page of what is older than the first shown. Resolves when it is placed. */
+	async function older() {
+		const top = timeline.items[0];
+		if (!s.more || s.fetching) return;
+		if (!top || top.era !== timeline.era) {
+			s.more = false;
+			return;
+		}
+		s.fetching = true;
+		try {
+			const page = await fetchPage({ before: top.first, limit: PAGE });
+			const isSame = page.epoch === s.epoch && timeline.items[0] === top;
+			const messages = isSame ? page.messages.filter((m) => isMessage(m) && m.seq < top.first) : [];
+			timeline.prepend(messages);
+			s.more = messages.length > 0 && messages[0].seq > page.first;
+			for (const m of messages) onMessage(m, false);
+		} catch {
+			// The line is down: more stays true, and scrolling up asks again.
+		}
+		s.fetching = false;
+		changed();
+	}
+
+	return s;
+}
