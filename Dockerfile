@@ -1,0 +1,23 @@
+# Builds with any builder: the classic one, BuildKit, podman. The image holds one static program and nothing else.
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG VERSION=""
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /doyasa ./cmd/doyasa
+
+FROM scratch
+ARG VERSION=""
+LABEL org.opencontainers.image.title="doyasa" \
+      org.opencontainers.image.description="A broadcast chat server: press どやさ in one tab, see it in every tab" \
+      org.opencontainers.image.source="https://github.com/doyasa/doyasa" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build /doyasa /doyasa
+# ./config.yaml is read if it is there, by the server and by its health check alike: mount one at /config/config.yaml.
+WORKDIR /config
+USER 65532:65532
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["/doyasa", "healthcheck"]
+ENTRYPOINT ["/doyasa"]

@@ -1,0 +1,32 @@
+# Each target is one plain command. GOFLAGS, GOMAXPROCS and the like are Go's own.
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME   ?= 20s
+
+.PHONY: run check test fuzz bench
+
+run:
+	go run ./cmd/doyasa
+
+check:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt the files above"; exit 1; }
+	go vet ./...
+	$(STATICCHECK) ./...
+	cd e2e && go vet ./... && $(STATICCHECK) ./...
+
+test:
+	go test -race -shuffle=on ./...
+	cd e2e && go test -race -shuffle=on -timeout 20m ./...
+
+# Every fuzz target there is, one after the other.
+fuzz:
+	@go list ./... | while read -r package; do \
+		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+		done; \
+	done
+
+# Writes bench.txt; keep one from before a change as base.txt and it is compared.
+bench:
+	go test -run '^$$' -bench . -benchmem -count 6 ./... | tee bench.txt
+	@test ! -f base.txt || go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da base.txt bench.txt
