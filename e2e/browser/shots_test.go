@@ -1,0 +1,235 @@
+package browser_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
+
+	"github.com/doyasa/doyasa/e2e/doyasa"
+)
+
+// talk is a conversation for pictures, by speaker.
+var talk = [][2]string{
+	{"さくら", "おはよう。もうみんないる?"},
+	{"Kenji", "Morning! Two tabs here, one on the phone."},
+	{"みどり", "駅前のたい焼き、今日は焼きたてでした。尻尾まであんこ入り。"},
+	{"みどり", "写真はあとで。まず食べます"},
+	{"Alice", "Jealous. Save me one?"},
+	{"さくら", "それは…"},
+	{"みどり", "どやさ"}, {"さくら", "どやさどやさ"}, {"太郎", "どやさ"}, {"Kenji", "どやさどやさどやさ"}, {"みどり", "どやさどやさ"},
+	{"Alice", "どやさ"}, {"太郎", "どやさどやさ"}, {"さくら", "どやさ"},
+	{"太郎", "いま来た。何があったの?"},
+	{"Alice", "I have no idea, but I pressed it too."},
+	{"Kenji", "The deploy went through. Nobody noticed, which is the point: https://example.org/notes"},
+	{"さくら", "気づかなかった!"},
+	{"太郎", "どやさ"},
+	{"みどり", "今のは誰が褒められたの?"},
+}
+
+// A cast is people in a room who speak when they are told to.
+type cast map[string]*websocket.Conn
+
+func newCast(t *testing.T, s *doyasa.Server, room string) cast {
+	c := cast{}
+	for _, name := range []string{"さくら", "Kenji", "みどり", "Alice", "太郎"} {
+		c[name] = dial(t, s, room, name, "doyasa.v1")
+	}
+	return c
+}
+
+// says sends a text as one of the cast.
+func (c cast) says(t *testing.T, name, text string) {
+	t.Helper()
+	b, _ := json.Marshal(map[string]string{"type": "say", "text": text}) // strings always can
+	send(t, c[name], string(b))
+}
+
+// lasting lets what appears on the stage stay until a picture is taken of it.
+const lasting = `const { setTimeout: later } = window;
+window.setTimeout = (action, wait) => later(action, wait === 900 ? 1e6 : wait);`
+
+// still stops what moves in a tab, after so many milliseconds of its movement.
+func (tb *tab) still(after int) {
+	tb.t.Helper()
+	get[any](tb, fmt.Sprintf(`document.getAnimations().forEach((a) => { a.pause(); a.currentTime = %d; })`, after))
+}
+
+// shout has the cast press n times, and stops a tab while all of it is seen.
+func (c cast) shout(t *testing.T, n int, tb *tab) {
+	t.Helper()
+	get[any](tb, `all('.stamp').forEach((stamp) => stamp.remove())`)
+	for i := range n {
+		name := []string{"さくら", "みどり", "太郎", "Alice", "Kenji"}[i%5]
+		c.says(t, name, strings.Repeat("どやさ", []int{1, 3, 2, 5}[i%4]))
+	}
+	tb.wait(fmt.Sprintf(`all('.stamp').length >= %d`, min(n, 10)))
+	tb.still(200)
+}
+
+// TestShots takes pictures for people to look at, into the folder DOYASA_SHOTS.
+func TestShots(t *testing.T) {
+	folder := os.Getenv("DOYASA_SHOTS")
+	if folder == "" {
+		t.Skip("DOYASA_SHOTS names no folder for pictures")
+	}
+	browser := newChromium(t, "")
+	s := doyasa.Start(t, "--limits-messages-per-second", "0")
+	save := func(name string, picture image.Image) {
+		t.Helper()
+		path := filepath.Join(folder, name+".png")
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		encoder := png.Encoder{CompressionLevel: png.BestCompression}
+		if err := encoder.Encode(f, fewColours(picture)); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Size() > 150_000 {
+			t.Errorf("%s: %v, %d bytes; want at most 150,000", path, err, info.Size())
+		}
+	}
+	// visitor is a tab with a name, a language and a paper of its own.
+	visitor := func(path, name, language, theme string, shape func(*tab)) *tab {
+		own, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+		t.Cleanup(cancel)
+		if err := chromedp.Do(own); err != nil {
+			t.Fatal(err)
+		}
+		tb := newTab(t, own, nil, fmt.Sprintf(`localStorage.setItem('doyasa.name', %q); localStorage.setItem('doyasa.language', '"%s"');`,
+			quote(name), language), lasting)
+		tb.do(call(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}),
+			call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
+			}))
+		shape(tb)
+		tb.load(s, path)
+		return tb
+	}
+	size := func(width, height int64) func(*tab) {
+		return func(tb *tab) { tb.do(chromedp.EmulateViewport(width, height)) }
+	}
+	phone := func(tb *tab) { tb.phone(375, 667) }
+
+	empty := visitor("/r/ひろば", "さくら", "ja", "light", size(1280, 800))
+	save("empty", empty.shot())
+	emptyPhone := visitor("/r/lobby", "Kenji", "en", "light", phone)
+	save("empty-phone", emptyPhone.shot())
+
+	people := newCast(t, s, "doyasa")
+	wide := visitor("/", "はなこ", "ja", "light", size(1280, 800))
+	dark := visitor("/", "Grace", "en", "dark", size(1280, 800))
+	small := visitor("/", "はなこ", "ja", "light", phone)
+	left := visitor("/", "さくら", "ja", "light", size(640, 640))
+	right := visitor("/", "Kenji", "en", "light", size(640, 640))
+	for _, line := range talk {
+		people.says(t, line[0], line[1])
+		small.wait(fmt.Sprintf(`one('main').innerText.includes(%s)`, quote(line[1][:3])))
+	}
+	wide.say("たい焼きが。")
+	for _, tb := range []*tab{wide, dark, small, left, right} {
+		tb.waitText("たい焼きが。")
+		tb.waitSaid()
+	}
+	for _, picture := range []struct {
+		name string
+		tb   *tab
+	}{{"wide", wide}, {"dark", dark}, {"phone", small}} {
+		people.shout(t, 5, picture.tb)
+		save(picture.name, picture.tb.shot())
+	}
+	for _, tb := range []*tab{left, right} {
+		tb.waitSaid()
+		get[any](tb, `all('.stamp').forEach((stamp) => stamp.remove())`)
+	}
+	left.click(seal)
+	for _, tb := range []*tab{left, right} {
+		tb.wait(`one('.stamp')`)
+		tb.waitSaid()
+		tb.still(200)
+	}
+	save("tabs", sideBySide(left.shot(), right.shot()))
+
+	people.shout(t, 200, wide)
+	wide.wait(`one('.burst')`)
+	wide.still(200)
+	save("burst", wide.shot())
+	get[any](wide, `document.getAnimations().forEach((a) => a.finish())`)
+	wide.click(peopleButton)
+	wide.wait(`one('dialog').open`)
+	save("panel", wide.shot())
+	wide.press(escape)
+
+	s.Terminate()
+	s.Wait(patience)
+	for _, tb := range []*tab{wide, small} {
+		tb.waitOffline()
+		get[any](tb, `all('[aria-hidden] > span').forEach((seen) => seen.remove())`)
+		tb.do(chromedp.Focus(chromedp.CSS(field)))
+		tb.write("つながったら読んで")
+		tb.click(`button[type="submit"]`)
+		tb.click(seal)
+		tb.wait(`one('` + status + `').textContent !== ''`)
+	}
+	save("offline", wide.shot())
+	save("offline-phone", small.shot())
+}
+
+// sideBySide puts two pictures beside each other on a desk.
+func sideBySide(left, right image.Image) image.Image {
+	const gap = 12
+	size := left.Bounds().Size()
+	both := image.NewRGBA(image.Rect(0, 0, 2*size.X+3*gap, size.Y+2*gap))
+	draw.Draw(both, both.Bounds(), image.NewUniform(color.RGBA{0xcf, 0xc7, 0xb8, 0xff}), image.Point{}, draw.Src)
+	for i, picture := range []image.Image{left, right} {
+		at := image.Pt(gap+i*(size.X+gap), gap)
+		draw.Draw(both, image.Rectangle{at, at.Add(size)}, picture, picture.Bounds().Min, draw.Src)
+	}
+	return both
+}
+
+// fewColours is the picture in at most 256 of its colours: the most frequent ones that can be told apart.
+func fewColours(picture image.Image) image.Image {
+	bounds := picture.Bounds()
+	count := map[color.RGBA]int{}
+	each := func(visit func(x, y int, c color.RGBA)) {
+		for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+			for x := bounds.Min.X; x < bounds.Max.X; x++ {
+				visit(x, y, color.RGBAModel.Convert(picture.At(x, y)).(color.RGBA))
+			}
+		}
+	}
+	each(func(_, _ int, c color.RGBA) { count[c]++ })
+	var palette color.Palette
+	taken := map[[3]uint8]bool{}
+	for _, c := range slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int { return count[b] - count[a] }) {
+		step := [3]uint8{c.R >> 3, c.G >> 3, c.B >> 3}
+		if !taken[step] && len(palette) < 256 {
+			taken[step] = true
+			palette = append(palette, c)
+		}
+	}
+	few := image.NewPaletted(bounds, palette)
+	nearest := map[color.RGBA]uint8{}
+	for c := range count {
+		nearest[c] = uint8(palette.Index(c))
+	}
+	each(func(x, y int, c color.RGBA) { few.SetColorIndex(x, y, nearest[c]) })
+	return few
+}

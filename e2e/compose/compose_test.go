@@ -1,0 +1,369 @@
+//go:build linux
+
+// Package compose_test runs the shipped docker-compose.yml and Dockerfile, unmodified, on a real engine. It knows the program from
+// outside only, and uses the standard library only.
+package compose_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	patience    = time.Minute      // a safety net, not a measure
+	gracePeriod = 15 * time.Second // stop_grace_period in docker-compose.yml
+)
+
+func TestCompose(t *testing.T) {
+	if b, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
+		skip(t, "no container engine answers: "+strings.TrimSpace(string(b)))
+	}
+	variants := map[string][]string{}
+	for _, command := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
+		if exec.Command(command[0], append(command[1:], "version")...).Run() == nil {
+			variants[strings.Join(command, " ")] = command
+		}
+	}
+	if len(variants) == 0 {
+		skip(t, "neither docker compose nor docker-compose is installed")
+	}
+	project := copyProject(t)
+	for _, image := range baseImages(t, filepath.Join(project, "Dockerfile")) {
+		standIn(t, project, image)
+	}
+	for name, command := range variants {
+		t.Run(name, func(t *testing.T) { testCompose(t, command, project) })
+	}
+}
+
+// testCompose is the life of one deployment.
+func testCompose(t *testing.T, command []string, project string) {
+	d := deployment{t: t, command: command, project: project, port: freePort(t)}
+	d.name = fmt.Sprintf("doyasa-e2e-%d-%s", os.Getpid(), d.port)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("logs:\n%s", d.compose("logs", "--no-color"))
+		}
+		d.compose("down", "--volumes", "--rmi", "local")
+	})
+
+	d.compose("up", "-d", "--build")
+	if t.Failed() {
+		t.FailNow()
+	}
+	d.waitHealthy()
+	d.checkHardening()
+	d.checkImage()
+	if body := d.get("/", http.StatusOK); !strings.Contains(body, "<html") {
+		t.Errorf("/ is %q, want the page", body)
+	}
+	d.get("/healthz", http.StatusNotFound) // on ops_listen alone, which is not published
+
+	first, second := d.dial(), d.dial()
+	d.say(first, "どやさ", first, second)
+
+	// Stop while both are connected: both are told to come back, well within the grace period, and nothing had to be killed.
+	began := time.Now()
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); d.compose("stop") }()
+	for i, c := range []*client{first, second} {
+		c.within(patience)
+		if code, err := c.closing(); code != 1012 || err != nil {
+			t.Errorf("client %d is closed with %d, %v; want 1012 service restart", i+1, code, err)
+		}
+	}
+	<-stopped
+	if took := time.Since(began); took >= gracePeriod {
+		t.Errorf("stop took %v, want less than the grace period of %v", took, gracePeriod)
+	}
+	if state := d.inspect().State; state.ExitCode != 0 || state.Running {
+		t.Errorf("after stop: %+v, want an exit status of 0", state)
+	}
+
+	d.compose("start")
+	first, second = d.dial(), d.dial()
+	d.say(second, "ただいま", first, second)
+	d.waitHealthy()
+
+	// A message that passed before is refused (1009) once an edited config.yaml is in effect.
+	long := strings.Repeat("や", 2000)
+	d.say(first, long, first, second)
+	d.edit("message_bytes: 65536", "message_bytes: 4096")
+	d.compose("restart")
+	d.waitHealthy()
+	third := d.dial()
+	if err := third.send(opText, []byte(long)); err != nil {
+		t.Fatal(err)
+	}
+	if code, err := third.closing(); code != 1009 || err != nil {
+		t.Errorf("%d bytes after limits.message_bytes became 4096: closed with %d, %v; want 1009", len(long), code, err)
+	}
+}
+
+// deployment is one compose project and what is known of it.
+type deployment struct {
+	t       *testing.T
+	command []string // docker compose, or docker-compose
+	project string   // folder with the shipped files
+	name    string
+	port    string // on this machine
+}
+
+// compose runs a compose command on the project and returns what it printed.
+func (d *deployment) compose(args ...string) string {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, d.command[0], append(append(d.command[1:len(d.command):len(d.command)], "-p", d.name), args...)...)
+	cmd.Dir = d.project
+	cmd.Env = append(os.Environ(), "DOYASA_PORT="+d.port)
+	var b bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &b, &b
+	if err := cmd.Run(); err != nil {
+		d.t.Errorf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, &b)
+	}
+	return b.String()
+}
+
+// container is what docker inspect says of it, as far as it is asked here.
+type container struct {
+	ID    string
+	Image string
+	State struct {
+		Running       bool
+		Pid, ExitCode int
+		Health        struct{ Status string }
+	}
+	NetworkSettings struct {
+		Ports map[string][]struct{ HostPort string }
+	}
+}
+
+func (d *deployment) inspect() (c container) {
+	d.t.Helper()
+	id := output(d.t, "docker", "ps", "-aq", "--filter", "label=com.docker.compose.project="+d.name)
+	if id == "" || strings.Contains(id, "\n") {
+		d.t.Fatalf("containers of %s: %q, want one", d.name, id)
+	}
+	var all []container
+	if err := json.Unmarshal([]byte(output(d.t, "docker", "inspect", id)), &all); err != nil {
+		d.t.Fatal(err)
+	}
+	return all[0]
+}
+
+// eventually asks until the answer is yes, and fails with what was missing if patience runs out.
+func (d *deployment) eventually(what string, ask func() error) {
+	d.t.Helper()
+	deadline, tick := time.After(patience), time.NewTicker(100*time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			d.t.Fatalf("%s within %v: %v", what, patience, err)
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *deployment) waitHealthy() {
+	d.t.Helper()
+	d.eventually("healthy", func() error {
+		if status := d.inspect().State.Health.Status; status != "healthy" {
+			return fmt.Errorf("health is %q", status)
+		}
+		return nil
+	})
+}
+
+// checkHardening looks at the process itself, from outside, not at what was asked for.
+func (d *deployment) checkHardening() {
+	d.t.Helper()
+	c := d.inspect()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.State.Pid))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(string(status)) {
+		if name, text, ok := strings.Cut(line, ":"); ok {
+			fields[name] = strings.Join(strings.Fields(text), " ")
+		}
+	}
+	const none = "0000000000000000"
+	for name, want := range map[string]string{
+		"Uid": "65532 65532 65532 65532", "Gid": "65532 65532 65532 65532", "NoNewPrivs": "1", "Seccomp": "2",
+		"CapInh": none, "CapPrm": none, "CapEff": none, "CapBnd": none, "CapAmb": none,
+	} {
+		if fields[name] != want {
+			d.t.Errorf("%s of the process is %q, want %q", name, fields[name], want)
+		}
+	}
+	mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", c.State.Pid))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	options := map[string]string{} // by mount point
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 5 {
+			options[f[4]] = f[5]
+		}
+	}
+	for _, point := range []string{"/", "/config/config.yaml"} {
+		if !strings.HasPrefix(options[point]+",", "ro,") {
+			d.t.Errorf("%s is mounted %q, want read-only", point, options[point])
+		}
+	}
+	if ports := c.NetworkSettings.Ports; len(ports) != 1 || len(ports["3000/tcp"]) == 0 || ports["3000/tcp"][0].HostPort != d.port {
+		d.t.Errorf("published ports: %v, want 3000 on %s and nothing else", ports, d.port)
+	}
+}
+
+func (d *deployment) checkImage() {
+	d.t.Helper()
+	var images []struct {
+		Size   int64
+		Config struct {
+			User        string
+			Labels      map[string]string
+			Entrypoint  []string
+			Healthcheck struct{ Test []string }
+		}
+	}
+	if err := json.Unmarshal([]byte(output(d.t, "docker", "image", "inspect", d.inspect().Image)), &images); err != nil {
+		d.t.Fatal(err)
+	}
+	image := images[0]
+	d.t.Logf("the image has %.1f MB", float64(image.Size)/1e6)
+	if image.Size >= 25e6 {
+		d.t.Errorf("the image has %d bytes, want less than 25 MB", image.Size)
+	}
+	if got := fmt.Sprint(image.Config.User, " ", image.Config.Entrypoint, image.Config.Healthcheck.Test); got != "65532:65532 [/doyasa] [CMD /doyasa healthcheck]" {
+		d.t.Errorf("user, entry point and health check of the image are %s", got)
+	}
+	if image.Config.Labels["org.opencontainers.image.licenses"] != "MIT" {
+		d.t.Errorf("labels of the image are %v, want the OCI ones", image.Config.Labels)
+	}
+}
+
+func (d *deployment) address() string { return net.JoinHostPort("127.0.0.1", d.port) }
+
+func (d *deployment) get(path string, status int) string {
+	d.t.Helper()
+	client := http.Client{Timeout: patience}
+	response, err := client.Get("http://" + d.address() + path)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != status {
+		d.t.Errorf("%s: %s, %v; want %d", path, response.Status, err, status)
+	}
+	return string(body)
+}
+
+// dial connects as somebody does who comes back after a restart: again and again.
+func (d *deployment) dial() (c *client) {
+	d.t.Helper()
+	d.eventually("connected", func() (err error) {
+		c, err = dial(d.address())
+		return err
+	})
+	d.t.Cleanup(func() { c.conn.Close() })
+	return c
+}
+
+// say sends a text from one client and wants it to be the next thing each listener receives.
+func (d *deployment) say(from *client, text string, listeners ...*client) {
+	d.t.Helper()
+	if err := from.send(opText, []byte(text)); err != nil {
+		d.t.Fatal(err)
+	}
+	for i, c := range listeners {
+		c.within(patience)
+		if opcode, payload, err := c.receive(); opcode != opText || string(payload) != text || err != nil {
+			d.t.Fatalf("client %d receives opcode %d, %.40q, %v; want the text %.40q", i+1, opcode, payload, err, text)
+		}
+	}
+}
+
+// edit changes config.yaml as editors do, by putting a new file in its place.
+func (d *deployment) edit(from, to string) {
+	d.t.Helper()
+	file := filepath.Join(d.project, "config.yaml")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if !bytes.Contains(b, []byte(from)) {
+		d.t.Fatalf("no %q in %s", from, file)
+	}
+	d.t.Cleanup(func() { os.WriteFile(file, b, 0o644) }) // for the next variant
+	if err := os.WriteFile(file+".new", bytes.Replace(b, []byte(from), []byte(to), 1), 0o644); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// copyProject copies what is shipped, so that the test can edit config.yaml as a user does.
+func copyProject(t *testing.T) string {
+	t.Helper()
+	source, project := filepath.Join("..", ".."), t.TempDir()
+	err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(source, path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(project, rel)
+		switch {
+		case rel == ".git" || rel == "e2e":
+			return filepath.SkipDir
+		case d.IsDir():
+			return os.MkdirAll(to, 0o755)
+		case !d.Type().IsRegular():
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, b, 0o644)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return project
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}

@@ -1,0 +1,207 @@
+package doyasa
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait for the process: a safety net, not a measure.
+const patience = 30 * time.Second
+
+// A Server is one running process. It is stopped when its test ends, and the test fails if it did not stop by itself then, or if
+// its log tells of a panic, a data race or an error of its own.
+type Server struct {
+	Addr string // "127.0.0.1:port", of page, WebSocket and API
+
+	t    testing.TB
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process has ended and its log is whole
+
+	mu     sync.Mutex
+	log    strings.Builder // guarded by mu: stdout and stderr
+	grown  chan struct{}   // guarded by mu: closed and replaced when log has grown
+	waited bool            // guarded by mu: the test has seen to the end itself
+}
+
+// Start runs the server with flags, on a free port unless they name one, and returns when it is ready.
+func Start(t testing.TB, flags ...string) *Server {
+	t.Helper()
+	return start(t, &plain, flags)
+}
+
+// StartRace is Start with the race detector built in.
+func StartRace(t testing.TB, flags ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("gcc"); err != nil && os.Getenv("CC") == "" {
+		Skip(t, "the race detector needs a C compiler")
+	}
+	return start(t, &race, flags)
+}
+
+func start(t testing.TB, b *binary, flags []string) *Server {
+	t.Helper()
+	if err := b.build(); err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, done: make(chan struct{}), grown: make(chan struct{})}
+	args := []string{"serve", "--log-format", "json"}
+	if !slices.Contains(flags, "--listen") {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
+	s.cmd = exec.Command(b.path, append(args, flags...)...)
+	s.cmd.Dir = t.TempDir() // no config.yaml there
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "DOYASA_") {
+			s.cmd.Env = append(s.cmd.Env, variable)
+		}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stdout, s.cmd.Stderr = w, w
+	err = s.cmd.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
+		t.Fatal(err)
+	}
+	go s.follow(r)
+	t.Cleanup(s.stop)
+	s.Addr, _ = s.Logged("doyasa is ready")["address"].(string)
+	s.waitReady()
+	return s
+}
+
+// follow collects the log until the process has closed it, and then the process.
+func (s *Server) follow(r io.ReadCloser) {
+	defer close(s.done)
+	defer r.Close()
+	lines := bufio.NewReader(r)
+	for {
+		line, err := lines.ReadString('\n')
+		s.mu.Lock()
+		s.log.WriteString(line)
+		close(s.grown)
+		s.grown = make(chan struct{})
+		s.mu.Unlock()
+		if err != nil {
+			s.cmd.Wait() // the status is in ProcessState
+			return
+		}
+	}
+}
+
+// waitReady asks /readyz until it says yes.
+func (s *Server) waitReady() {
+	s.t.Helper()
+	client := http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(patience); ; <-again.C {
+		response, err := client.Get("http://" + s.Addr + "/readyz")
+		if err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("/readyz is not 200 within %v: %v %v", patience, response, err)
+		}
+	}
+}
+
+// PID is the process's id.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Log is what the process has printed so far.
+func (s *Server) Log() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.String()
+}
+
+// Logged waits for a line of the log that contains text and returns its fields.
+func (s *Server) Logged(text string) map[string]any {
+	s.t.Helper()
+	deadline := time.After(patience)
+	for {
+		s.mu.Lock()
+		log, grown := s.log.String(), s.grown
+		s.mu.Unlock()
+		for line := range strings.Lines(log) {
+			var fields map[string]any
+			if strings.Contains(line, text) && strings.HasSuffix(line, "\n") && json.Unmarshal([]byte(line), &fields) == nil {
+				return fields
+			}
+		}
+		select {
+		case <-grown:
+		case <-s.done:
+			s.t.Fatalf("ended without a line %q in its log:\n%s", text, s.Log())
+		case <-deadline:
+			s.t.Fatalf("no line %q in the log within %v:\n%s", text, patience, s.Log())
+		}
+	}
+}
+
+// Terminate sends SIGTERM.
+func (s *Server) Terminate() { s.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Wait waits for the end of the process, which the test has brought about, and returns its exit status.
+func (s *Server) Wait(timeout time.Duration) int {
+	s.t.Helper()
+	s.mu.Lock()
+	s.waited = true
+	s.mu.Unlock()
+	select {
+	case <-s.done:
+	case <-time.After(timeout):
+		s.cmd.Process.Signal(syscall.SIGQUIT) // for the stacks
+		select {
+		case <-s.done:
+		case <-time.After(patience):
+			s.cmd.Process.Kill()
+			<-s.done
+		}
+		s.t.Fatalf("still running after %v; log\n%s", timeout, tail(s.Log(), 20_000))
+	}
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// bad is what no log may contain: it is the server's fault, whatever the test was about.
+var bad = regexp.MustCompile(`DATA RACE|panic|fatal error|"level":"(error|fatal)"`)
+
+// stop ends the process with its test.
+func (s *Server) stop() {
+	s.mu.Lock()
+	waited := s.waited
+	s.mu.Unlock()
+	if !waited {
+		s.Terminate()
+		if status := s.Wait(patience); status != 0 {
+			s.t.Errorf("after SIGTERM: status %d, want 0", status)
+		}
+	}
+	log := s.Log()
+	if at := bad.FindStringIndex(log); at != nil {
+		s.t.Errorf("the server's log tells of trouble:\n%s", tail(log[:min(len(log), at[1]+8000)], 10_000))
+	} else if s.t.Failed() {
+		s.t.Logf("the server's log:\n%s", tail(log, 4000))
+	}
+}
+
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }
