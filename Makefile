@@ -2,7 +2,7 @@
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s
 
-.PHONY: run check test fuzz bench
+.PHONY: run check test fuzz soak bench
 
 run:
 	go run ./cmd/doyasa
@@ -25,6 +25,10 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
 		done; \
 	done
+
+# The long forms of tests that CI runs short.
+soak:
+	cd e2e && DOYASA_SOAK=1 go test -count=1 -timeout 1h -v -run 'TestCuts' ./room
 
 # Writes bench.txt; keep one from before a change as base.txt and it is compared.
 bench:

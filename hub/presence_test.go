@@ -58,7 +58,7 @@ func TestPresenceIsToldOnceASecond(t *testing.T) {
 		l.want(a, "")
 		time.Sleep(time.Second - 1)
 		l.want(a, "")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		l.want(a, `3 +["B" "C"] -[]`)
 		l.want(c, `3 +["B" "C"] -[]`)
 		l.want(c, "")
@@ -105,7 +105,7 @@ func TestLeaveIsToldAfterTheGrace(t *testing.T) {
 			t.Errorf("%d people within the grace, want 3", j.People.Count)
 		}
 		l.want(a, `3 +["C"] -[]`)
-		time.Sleep(1) // the grace ends, the second does not
+		time.Sleep(time.Nanosecond) // the grace ends, the second does not
 		l.want(a, "")
 		time.Sleep(time.Second - 1)
 		l.want(a, `2 +[] -["B"]`)
