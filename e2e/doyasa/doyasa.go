@@ -22,7 +22,8 @@ func Skip(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// Main runs a package's tests with a folder for the binaries, removed at the end. TestMain calls it.
+// Main runs a package's tests with a folder for the binaries, removed at the end. TestMain calls it. What go test caches does not
+// depend on the binary: use -count=1 or, as make test does, -shuffle=on, after changing the server alone.
 func Main(m *testing.M) {
 	dir, err := os.MkdirTemp("", "doyasa-e2e-")
 	if err != nil {

@@ -6,16 +6,18 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/doyasa/doyasa/e2e/doyasa"
 	"github.com/doyasa/doyasa/e2e/wire"
 )
 
-// TestPongsBetweenMessages: members that read slowly while large messages come keep pinging. Each write to them ends somewhere inside
-// a message, and still every pong stands between two messages, in the order of the pings, and every message is whole.
+// TestPongsBetweenMessages: members that read by fits and starts while large messages come keep pinging. What is written to them stops
+// somewhere inside a message, and still every pong stands between two messages, in the order of the pings, and every message is whole.
 func TestPongsBetweenMessages(t *testing.T) {
 	const total, pings = 120, 300
-	s := doyasa.Start(t, "--limits-messages-per-second", "0", "--limits-text-bytes", "64KiB")
+	s := doyasa.Start(t, "--limits-messages-per-second", "0", "--limits-text-bytes", "64KiB",
+		"--limits-pong-timeout", "100ms", "--limits-ping-interval", "10m") // the shorter a timeout, the sooner a write that stands is looked at
 	members := gather(t, s, "doyasa", 8, 2)
 	sender, readers := members[0], members[1:]
 	text := strings.Repeat("どやさ", 6000) // 54 KB: longer than a socket takes at once when it is nearly full
@@ -38,10 +40,10 @@ func TestPongsBetweenMessages(t *testing.T) {
 				if err := m.conn.Send(wire.Ping, append(binary.BigEndian.AppendUint32(nil, pinged), make([]byte, 121)...)); err != nil {
 					return err
 				}
-				pinged++
-				if rand.N(3) > 0 {
+				if pinged++; pinged%5 != 0 {
 					continue
 				}
+				<-time.After(40 * time.Millisecond) // the input is about time: the socket is full and pongs are due
 			}
 			f, err := m.conn.ReadFrame()
 			if err != nil {
