@@ -51,14 +51,14 @@ func (s *session) depart(now bool) {
 	s.member.Leave()
 }
 
-// finish adds the Close frame when it is due, which is not in the middle of a record.
-// The error io.EOF means that everything is written.
-func (s *session) finish(mid bool) error {
+// finish adds the Close frame to what is pending when it is due. The error io.EOF means
+// that everything is written.
+func (s *session) finish() error {
 	c := s.closing
 	late := time.Since(c.since) >= closeGrace
 	s.depart(late)
 	there := s.left && !s.catching && (!s.following || s.member.Cursor().Offset() >= s.end)
-	if !c.sent && !mid && (there || late) {
+	if !c.sent && (there || late) {
 		c.sent = true
 		s.out = append(s.out, c.parting...)
 		s.out = appendFrame(s.out, wsproto.OpClose, wsproto.AppendClosePayload(nil, c.code, c.reason))

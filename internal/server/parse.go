@@ -58,13 +58,13 @@ func (f fields) text(key string) (s string, there, ok bool) {
 
 // parseSay reads a `say`. The id is zero if the client gave none.
 func (f fields) parseSay(textBytes int) (id hub.ID, text string, wrong *clientError) {
-	given, there, ok := f.text("id")
-	if there {
+	if given, there, _ := f.text("id"); there {
+		var ok bool
 		if id, ok = parseID(given); !ok {
 			return id, "", errBadID
 		}
 	}
-	text, there, ok = f.text("text")
+	text, there, ok := f.text("text")
 	if !there || !ok {
 		return id, "", errBadText
 	}

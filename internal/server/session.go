@@ -247,7 +247,7 @@ func (s *session) Due(bufs [][]byte) ([][]byte, error) {
 		due = s.due()
 	}
 	if s.closing != nil {
-		if err := s.finish(len(rest) > 0); err != nil {
+		if err := s.finish(); err != nil {
 			return bufs, err
 		}
 		if s.closing.sent {

@@ -1,0 +1,144 @@
+// Package rules holds what no package may import, and why, beyond what hub and wsproto
+// hold of themselves. It has tests only.
+package rules
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/doyasa/doyasa/"
+
+// A rule says who alone may import something. Names are of packages in this module, or
+// import paths, each with all below it.
+type rule struct {
+	imported string
+	by       []string
+	why      string
+}
+
+var rules = []rule{
+	{module + "hub", []string{"internal/server", "internal/journal", "internal/journaltest"}, "rooms are used through the server or a journal; internal/loop moves bytes and knows no room"},
+	{module + "wsproto", []string{"internal/server"}, "only the server knows both rooms and frames; internal/loop moves bytes and knows no frame"},
+	{module + "internal/loop", []string{"internal/server"}, "connections are handed to a loop by the server alone"},
+	{module + "internal/server", []string{"cmd/doyasa"}, "only the binary starts things"},
+	{module + "internal/config", []string{"cmd/doyasa", "internal/server"}, "hub, wsproto and loop have options of their own"},
+	{module + "static", []string{"cmd/doyasa"}, "the page is handed to the server"},
+	{module + "internal/conntest", nil, "it is for tests"},
+	{module + "internal/journaltest", nil, "it is for tests"},
+	{"github.com/spf13/", []string{"cmd/doyasa"}, "only the binary reads flags"},
+	{"flag", []string{"cmd/doyasa"}, "only the binary reads flags"},
+	{"github.com/rs/zerolog", []string{"cmd/doyasa", "internal/server"}, "who is used by others does not log for them"},
+	{"github.com/rs/zerolog/log", nil, "a logger is passed by value; there is no global one"},
+	{"log", []string{"cmd/doyasa"}, "zerolog is the logger; net/http alone is given another"},
+	{"github.com/google/uuid", []string{"cmd/doyasa", "internal/server", "internal/journal"}, "ids are given where the protocol is spoken"},
+	{"encoding/json", []string{"internal/server", "cmd/doyasa", "internal/config"}, "JSON is one form of the wire, and the server's business"},
+	{"net/http", []string{"internal/server", "cmd/doyasa"}, "HTTP ends at the edge"},
+}
+
+// within reports whether name is top or below it.
+func within(name, top string) bool {
+	top = strings.TrimSuffix(top, "/")
+	return name == top || strings.HasPrefix(name, top+"/")
+}
+
+// broken returns the rule that an import breaks.
+func broken(pkg, imported string) (rule, bool) {
+	for _, r := range rules {
+		// Of the standard library a name stands for one package: log is not log/slog.
+		applies := within(imported, r.imported) && (strings.Contains(r.imported, ".") || imported == r.imported)
+		if applies && !within(module+pkg, r.imported) && !slices.ContainsFunc(r.by, func(by string) bool { return within(pkg, by) }) {
+			return r, true
+		}
+	}
+	return rule{}, false
+}
+
+func TestImports(t *testing.T) {
+	root := filepath.Join("..", "..")
+	seen := make(map[string]bool) // packages
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			_, nested := os.Stat(filepath.Join(name, "go.mod"))
+			if name != root && (nested == nil || strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+				return fs.SkipDir // another module, or none
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		pkg := path.Dir(filepath.ToSlash(relative))
+		seen[pkg] = true
+		if within(pkg, "internal/journaltest") { // what only tests use may use what it likes
+			return nil
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if r, ok := broken(pkg, imported); ok {
+				t.Errorf("%s imports %s: %s", relative, imported, r.why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range []string{"hub", "wsproto", "internal/loop", "internal/server", "cmd/doyasa"} {
+		if !seen[pkg] {
+			t.Errorf("no files of %s were found: the rules hold nothing", pkg)
+		}
+	}
+}
+
+// The rules themselves: what they must refuse, and what not.
+func TestBroken(t *testing.T) {
+	for _, tt := range []struct {
+		pkg, imported string
+		want          bool
+	}{
+		{"internal/loop", module + "hub", true},
+		{"internal/loop", module + "wsproto", true},
+		{"hub", module + "wsproto", true},
+		{"wsproto", module + "hub", true},
+		{"cmd/doyasa", module + "hub", true},
+		{"internal/server", module + "hub", false},
+		{"internal/journal/nats", module + "hub", false},
+		{"internal/server", module + "hubbub", false},
+		{"hub", "github.com/rs/zerolog", true},
+		{"internal/server", "github.com/rs/zerolog", false},
+		{"internal/server", "github.com/rs/zerolog/log", true},
+		{"internal/server", "github.com/spf13/cobra", true},
+		{"cmd/doyasa", "github.com/spf13/cobra", false},
+		{"internal/server", "log", true},
+		{"internal/server", "log/slog", false},
+		{"internal/loop", "net", false},
+		{"internal/loop", "net/http", true},
+	} {
+		if _, got := broken(tt.pkg, tt.imported); got != tt.want {
+			t.Errorf("%s imports %s: broken %v, want %v", tt.pkg, tt.imported, got, tt.want)
+		}
+	}
+}
