@@ -98,7 +98,8 @@ func positive(n, otherwise int) int {
 }
 
 // Join asks for a place in a room. The room answers through owner with [Joined]; until
-// then the Member only accepts Leave. The error is ErrRoomsFull or ErrClosed.
+// then the member has no cursor, and what it says waits behind its join. The error is
+// ErrRoomsFull or ErrClosed.
 func (h *Hub) Join(room string, form *Form, who Author, owner Owner) (*Member, error) {
 	r, err := h.acquire(room)
 	if err != nil {

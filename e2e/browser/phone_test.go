@@ -115,6 +115,13 @@ func TestPhone(t *testing.T) {
 	tb.wait(`one('footer > button').checkVisibility()`)
 	tb.wantTargets("further up", 8)
 
+	// On its side.
+	tb.phone(667, 375)
+	tb.wantOrder()
+	tb.wantTargets("on its side", 6)
+	tb.tap(seal)
+	desk.waitShouts(1 + 3 + 1)
+
 	// The keyboard is open: the text line stays in reach above it.
 	tb.phone(375, 667-300)
 	tb.tap(field)

@@ -53,7 +53,7 @@ func (tb *tab) front() {
 
 // TestFiveTabs presses and types in five tabs at once: every tab shows everything once, all in the same order.
 func TestFiveTabs(t *testing.T) {
-	const rounds = 6
+	const rounds = 4
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	var tabs []*tab

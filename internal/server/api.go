@@ -19,8 +19,10 @@ import (
 // publishTimeout bounds how long a POST waits for the journal.
 const publishTimeout = 5 * time.Second
 
-// defaultPage is how many messages a GET answers with that does not say.
-const defaultPage = 50
+const (
+	defaultPage = 50      // messages of a GET that does not say
+	maxBody     = 1 << 20 // bytes of text in the answer to one, but always one message
+)
 
 type historyBody struct {
 	Epoch    string         `json:"epoch"`
@@ -38,7 +40,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	values := r.URL.Query()
-	q := hub.PageQuery{Limit: defaultPage, Newest: !values.Has("after")}
+	q := hub.PageQuery{Limit: defaultPage, Bytes: maxBody, Newest: !values.Has("after")}
 	for key, to := range map[string]*uint64{"after": &q.After, "before": &q.Before} {
 		if !values.Has(key) {
 			continue
@@ -123,7 +125,8 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 		answerError(w, http.StatusRequestTimeout, errBadText.code, "the body did not come", 0)
 		return
 	}
-	if wrong := checkBody(body, textBytes); wrong != nil {
+	text, wrong := cleanBody(body, textBytes)
+	if wrong != nil {
 		answerError(w, http.StatusBadRequest, wrong.code, wrong.text, 0)
 		return
 	}
@@ -131,16 +134,16 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 		answerError(w, http.StatusTooManyRequests, errRateLimited.code, errRateLimited.text, wait)
 		return
 	}
-	m.Payload = body
+	m.Payload = []byte(text)
 	s.publish(w, r, room, m)
 }
 
-// checkBody tells what is wrong with a body as a text, if anything.
-func checkBody(body []byte, textBytes int) *clientError {
+// cleanBody brings a body into the form of a text, or tells what is wrong with it.
+func cleanBody(body []byte, textBytes int) (string, *clientError) {
 	if !utf8.Valid(body) {
-		return errBadText
+		return "", errBadText
 	}
-	return checkText(string(body), textBytes)
+	return cleanText(string(body), textBytes)
 }
 
 // publish says m and answers with it as it was stored.
@@ -173,10 +176,16 @@ func (s *Server) poster(r *http.Request, address netip.Addr) (hub.Author, bool) 
 	return hub.Author{ID: id.String(), Name: name}, ok
 }
 
-// remoteAddr is the address of the peer; the zero Addr if it has none.
+// remoteAddr is the address of the peer, of IPv6 the /64, which is what one customer
+// has; the zero Addr if it has none.
 func remoteAddr(r *http.Request) netip.Addr {
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return peer.Addr().Unmap()
+	addr := peer.Addr().Unmap()
+	if addr.Is6() {
+		network, _ := addr.Prefix(64)
+		return network.Addr()
+	}
+	return addr
 }
 
 type errorBody struct {

@@ -56,7 +56,7 @@ func TestPostErrors(t *testing.T) {
 		{"name", post(path+"?name=%E2%80%8B", "x"), 400, "bad_name"},
 		{"other site", post(path, "x", "Origin: https://evil.example"), 403, ""},
 		{"own page", post(path, "x", "Origin: http://chat.example"), 200, ""},
-		{"PUT", strings.Replace(post(path, "x"), "POST", "PUT", 1), 405, ""},
+		{"PUT", strings.Replace(post(path, "x"), "POST", "PUT", 1), 405, "bad_method"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,6 +25,20 @@ type closing struct {
 	sent    bool   // the Close frame is among the pending bytes
 }
 
+// mute stops the reading for good. What is not looked at yet is dropped, what has been
+// said is said, and then Shutdown is told.
+func (s *session) mute() {
+	s.muted, s.held, s.paid = true, nil, true
+	if s.unsaid == nil {
+		s.server.silence(s)
+	}
+}
+
+// shutdown tells the client when to come back and closes.
+func (s *session) shutdown(slot time.Duration) {
+	s.close(wsproto.CloseServiceRestart, "restart", s.proto.bye(slot))
+}
+
 // close begins the end. The first reason counts.
 func (s *session) close(code wsproto.CloseCode, reason string, parting []byte) {
 	if s.closing != nil {

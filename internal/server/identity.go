@@ -34,16 +34,16 @@ func newIdentities() *identities {
 	return &identities{known: make(map[string]*identity)}
 }
 
-// claim exchanges a secret for who it stands for and a new secret. An unknown or empty
-// secret makes a new person. name, if not empty, is the name from now on; nameless is
-// asked for one when there is none.
-func (is *identities) claim(secret, name string, nameless func() string) (hub.Author, *identity) {
+// claim gives who a secret stands for a new one. The old one stays good for its time: its
+// bearer may be cut off before the new one arrives. An unknown or empty secret makes a
+// new person. name, if not empty, is the name from now on; nameless is asked for one
+// when there is none.
+func (is *identities) claim(secret, name string, nameless func() string) *identity {
 	is.mu.Lock()
 	defer is.mu.Unlock()
 	is.expire(time.Now())
 	next := &identity{secret: rand.Text()}
 	if was := is.known[secret]; was != nil {
-		delete(is.known, secret)
 		next.who = was.who
 	} else {
 		next.who.ID = uuid.NewString()
@@ -55,7 +55,7 @@ func (is *identities) claim(secret, name string, nameless func() string) (hub.Au
 		next.who.Name = nameless()
 	}
 	is.known[next.secret] = next
-	return next.who, next
+	return next
 }
 
 // rename remembers a new name.

@@ -70,11 +70,3 @@ var blank = &unicode.RangeTable{R16: []unicode.Range16{
 	{Lo: 0x3164, Hi: 0x3164, Stride: 1},
 	{Lo: 0xFFA0, Hi: 0xFFA0, Stride: 1},
 }}
-
-// cleanText tells whether a text may be shown: no control characters but line ends
-// and tabs.
-func cleanText(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsControl(r) && r != '\n' && r != '\t'
-	})
-}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -68,7 +69,8 @@ func (f fields) parseSay(textBytes int) (id hub.ID, text string, wrong *clientEr
 	if !there || !ok {
 		return id, "", errBadText
 	}
-	return id, text, checkText(text, textBytes)
+	text, wrong = cleanText(text, textBytes)
+	return id, text, wrong
 }
 
 // parseID reads a UUID in the form in which it is sent back, apart from case.
@@ -77,15 +79,18 @@ func parseID(s string) (hub.ID, bool) {
 	return hub.ID(id), err == nil && len(s) == 36 && id != uuid.Nil
 }
 
-// checkText tells what is wrong with a text, if anything.
-func checkText(text string, textBytes int) *clientError {
+// cleanText brings a text into the form in which it is shown, or tells what is wrong
+// with it: line ends are \n, and there are no control characters but those and tabs.
+func cleanText(text string, textBytes int) (string, *clientError) {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
 	switch {
 	case strings.TrimSpace(text) == "":
-		return errTextEmpty
+		return "", errTextEmpty
 	case len(text) > textBytes:
-		return errTextTooLong
-	case !cleanText(text):
-		return errBadText
+		return "", errTextTooLong
+	case strings.ContainsFunc(text, control):
+		return "", errBadText
 	}
-	return nil
+	return text, nil
 }

@@ -92,6 +92,8 @@ var sayTests = []struct {
 	{"F33 empty", `{"type":"say","text":""}`, "", "text_empty"},
 	{"empty for the eye", `{"type":"say","text":" \u3000\n"}`, "", "text_empty"},
 	{"no text", `{"type":"say"}`, "", "bad_text"},
+	{"line ends", `{"type":"say","text":"a\r\nb\nc"}`, "a\nb\nc", ""},
+	{"half a line end", `{"type":"say","text":"a\rb"}`, "", "bad_text"},
 	{"id", `{"type":"say","text":"x","id":"` + someID + `"}`, "x", ""},
 	{"id in capitals", `{"type":"say","text":"x","id":"` + strings.ToUpper(someID) + `"}`, "x", ""},
 	{"id in braces", `{"type":"say","text":"x","id":"{` + someID + `}"}`, "", "bad_id"},

@@ -9,6 +9,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -116,6 +117,10 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/websocket", s.serveWebSocket)
 	mux.HandleFunc("GET /api/rooms/{room}/messages", s.getMessages)
 	mux.HandleFunc("POST /api/rooms/{room}/messages", s.postMessage)
+	mux.HandleFunc("/api/rooms/{room}/messages", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		answerError(w, http.StatusMethodNotAllowed, "bad_method", "messages are read with GET and said with POST", 0)
+	})
 	s.routePage(mux)
 	if s.cfg.OpsListen == "" {
 		s.routeOps(mux)
@@ -135,7 +140,9 @@ func (s *Server) OpsHandler() http.Handler {
 // end with the same message. Then every member is told when to come back, and the
 // connections close. It returns ctx's error if some had to be cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.draining.Store(true)
+	if s.draining.Swap(true) {
+		return errors.New("server: shut down twice")
+	}
 	s.mu.Lock()
 	sessions := slices.Collect(maps.Keys(s.sessions))
 	s.speaking = maps.Clone(s.sessions)

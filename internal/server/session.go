@@ -105,19 +105,15 @@ func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 		lastPing: time.Now(),
 		lastSent: time.Now(),
 	}
-	nameless := func() string { return q.guest + strconv.FormatInt(s.guests.Add(1), 10) }
 	var author hub.Author
+	if q.refusal == "" {
+		author = s.identify(ss, q, subprotocol)
+	}
 	form := rawForm
+	ss.proto = &raw{session: ss, author: author}
 	if subprotocol == subprotocolV1 {
 		form = v1Form
-		author, ss.who = s.identities.claim(q.session, q.name, nameless)
 		ss.proto = &v1{session: ss, author: author, query: q}
-	} else {
-		author = hub.Author{ID: uuid.NewString(), Name: q.name}
-		if author.Name == "" {
-			author.Name = nameless()
-		}
-		ss.proto = &raw{session: ss, author: author}
 	}
 	ss.log = s.log.With().Str("remote", q.remote).Str("member", author.ID).Str("room", q.room).Logger()
 	if ss.log.GetLevel() <= zerolog.TraceLevel {
@@ -127,17 +123,32 @@ func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 		}
 	}
 	s.add(ss)
-	if q.refusal == "" {
-		var err error
-		if ss.member, err = s.hub.Join(q.room, form, author, ss); err == nil {
-			ss.log.Debug().Str("subprotocol", subprotocol).Msg("joined")
-			return ss
-		}
+	if q.refusal != "" {
+		ss.close(wsproto.ClosePolicyViolation, q.refusal, nil)
+		return ss
+	}
+	var err error
+	if ss.member, err = s.hub.Join(q.room, form, author, ss); err != nil {
 		ss.close(wsproto.CloseTryAgainLater, "rooms_full", nil)
 		return ss
 	}
-	ss.close(wsproto.ClosePolicyViolation, q.refusal, nil)
+	ss.log.Debug().Str("subprotocol", subprotocol).Msg("joined")
 	return ss
+}
+
+// identify tells who is coming: in doyasa.v1 maybe somebody known, in the raw form
+// always somebody new.
+func (s *Server) identify(ss *session, q query, subprotocol string) hub.Author {
+	nameless := func() string { return q.guest + strconv.FormatInt(s.guests.Add(1), 10) }
+	if subprotocol == subprotocolV1 {
+		ss.who = s.identities.claim(q.session, q.name, nameless)
+		return ss.who.who
+	}
+	author := hub.Author{ID: uuid.NewString(), Name: q.name}
+	if author.Name == "" {
+		author.Name = nameless()
+	}
+	return author
 }
 
 // Wake implements hub.Owner.
@@ -152,154 +163,6 @@ func (s *session) Notify(n hub.Notice) {
 		}
 		s.proto.notice(n)
 	})
-}
-
-// Feed implements loop.Feeder.
-func (s *session) Feed(b []byte) error {
-	s.heard = true
-	if s.closing != nil || s.muted {
-		return errClosing
-	}
-	if s.Paused() {
-		s.held = append(s.held, b...)
-		return nil
-	}
-	return s.consume(b)
-}
-
-// Paused implements loop.Feeder.
-func (s *session) Paused() bool {
-	return s.unsaid != nil || len(s.held) > 0 || s.full()
-}
-
-func (s *session) full() bool { return len(s.out)+s.later > maxPending }
-
-// consume acts on what the peer has sent, until something must wait.
-func (s *session) consume(b []byte) error {
-	for len(b) > 0 {
-		if s.Paused() {
-			s.held = append(s.held, b...)
-			return nil
-		}
-		var ev wsproto.Event
-		var err error
-		if ev, b, err = s.in.Next(b); err != nil {
-			s.log.Info().Err(err).Msg("protocol violation")
-			s.close(wsproto.CloseCodeOf(err), violationReason(err), nil)
-			return err
-		}
-		switch ev.Opcode {
-		case wsproto.OpText, wsproto.OpBinary:
-			s.proto.receive(ev.Opcode, ev.Payload)
-		case wsproto.OpPing:
-			s.out = appendFrame(s.out, wsproto.OpPong, ev.Payload)
-			s.conn.Wake()
-		case wsproto.OpClose:
-			s.close(ev.Code, "", nil)
-		}
-		if s.closing != nil {
-			return errClosing
-		}
-	}
-	return nil
-}
-
-// resume goes on with what had to wait, if it may now.
-func (s *session) resume() {
-	if s.unsaid != nil && !s.departed && !s.offer() || len(s.held) == 0 || s.full() || s.closing != nil {
-		return
-	}
-	b := s.held
-	s.held = nil
-	s.consume(b) // an error shows in closing
-}
-
-// say hands a message to the room now, or as soon as the rate and the room allow. paid
-// tells that the rate has allowed it.
-func (s *session) say(m *hub.Message, paid bool) {
-	s.unsaid, s.paid = m, paid
-	s.offer()
-}
-
-func (s *session) offer() bool {
-	if !s.paid {
-		if _, s.paid = s.bucket.take(s.limits, time.Now()); !s.paid {
-			return false
-		}
-	}
-	if !s.member.Say(s.unsaid) {
-		return false
-	}
-	s.unsaid = nil
-	if s.muted {
-		s.server.silence(s)
-	}
-	return true
-}
-
-// Due implements loop.Source.
-func (s *session) Due(bufs [][]byte) ([][]byte, error) {
-	s.resume()
-	rest := s.rest()
-	s.proto.fill()
-	var due []byte
-	if len(rest) == 0 && s.following {
-		due = s.due()
-	}
-	if s.closing != nil {
-		if err := s.finish(); err != nil {
-			return bufs, err
-		}
-		if s.closing.sent {
-			due = nil
-		}
-	}
-	s.restSize, s.outSize = len(rest), len(s.out)
-	for _, b := range [][]byte{rest, s.out, due} {
-		if len(b) > 0 {
-			bufs = append(bufs, b)
-		}
-	}
-	return bufs, nil
-}
-
-// rest is what the record in progress still needs.
-func (s *session) rest() []byte {
-	if !s.following {
-		return nil
-	}
-	return s.member.Cursor().Rest()
-}
-
-// due is what the log has, up to where something else comes first. Called between
-// records.
-func (s *session) due() []byte {
-	cursor := s.member.Cursor()
-	due, err := cursor.Due()
-	if err != nil {
-		s.proto.overtaken()
-		if !s.following {
-			return nil
-		}
-		due, _ = cursor.Due() // at the head: what is overtaken again will wait for the next call
-	}
-	return due[:min(int64(len(due)), max(0, min(s.stopAt, s.end)-cursor.Offset()))]
-}
-
-// Wrote implements loop.Source.
-func (s *session) Wrote(n int) {
-	rest := min(n, s.restSize)
-	if rest > 0 {
-		s.member.Cursor().Advance(rest)
-	}
-	out := min(n-rest, s.outSize)
-	if s.out = s.out[out:]; len(s.out) == 0 {
-		s.out = nil
-	}
-	if due := n - rest - out; due > 0 {
-		s.member.Cursor().Advance(due)
-	}
-	s.sent = s.sent || n > out
 }
 
 // Tick implements loop.Session.
@@ -349,31 +212,4 @@ func (s *session) Closed(err error) {
 	}
 	s.server.silence(s)
 	s.server.remove(s)
-}
-
-// appendFrame appends an unfragmented frame of ours to dst (RFC 6455 §5.2).
-func appendFrame(dst []byte, op wsproto.Opcode, payload []byte) []byte {
-	return wsproto.AppendFrame(dst, wsproto.Header{Fin: true, Opcode: op}, payload)
-}
-
-func violationReason(err error) string {
-	var violation *wsproto.ProtocolError
-	if errors.As(err, &violation) {
-		return violation.Detail
-	}
-	return ""
-}
-
-// mute stops the reading for good. What is not looked at yet is dropped, what has been
-// said is said, and then Shutdown is told.
-func (s *session) mute() {
-	s.muted, s.held, s.paid = true, nil, true
-	if s.unsaid == nil {
-		s.server.silence(s)
-	}
-}
-
-// shutdown tells the client when to come back and closes.
-func (s *session) shutdown(slot time.Duration) {
-	s.close(wsproto.CloseServiceRestart, "restart", s.proto.bye(slot))
 }

@@ -1,0 +1,126 @@
+package browser_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/doyasa/doyasa/e2e/doyasa"
+)
+
+// TestKilled kills the server in the middle of a conversation, without a word to anybody, and starts it again: what was on its way is
+// said again, everything said stands once where it was said, and the page tells that the room's memory has begun anew.
+func TestKilled(t *testing.T) {
+	const rounds = 16
+	browser := newChromium(t, "")
+	s := doyasa.Start(t)
+	var tabs []*tab
+	for range 3 {
+		tabs = append(tabs, open(t, browser, s, "/"))
+	}
+	var talking sync.WaitGroup
+	for i, tb := range tabs {
+		talking.Go(func() {
+			for n := range rounds {
+				tb.say(fmt.Sprintf("タブ%d の %02d", i, n))
+			}
+		})
+	}
+	tabs[0].waitText("タブ0 の 03")
+	if err := syscall.Kill(s.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.Wait(patience)
+	tabs[0].waitOffline()
+	talking.Wait()
+	if t.Failed() {
+		return
+	}
+	for i := range 5 {
+		tabs[i%3].click(seal)
+	}
+	again := doyasa.Start(t, "--listen", s.Addr)
+	for _, tb := range tabs {
+		tb.waitLive()
+		tb.waitSaid()
+	}
+	post(t, again, "doyasa", "外", "おわり")
+	for i, tb := range tabs {
+		tb.waitText("おわり")
+		shown := tb.texts()
+		for n := range rounds {
+			own := fmt.Sprintf("タブ%d の %02d", i, n)
+			if count := len(slices.DeleteFunc(slices.Clone(shown), func(text string) bool { return text != own })); count != 1 {
+				t.Errorf("tab %d shows its own %q %d times", i, own, count)
+			}
+		}
+		for k, text := range shown {
+			if strings.HasPrefix(text, "タブ") && slices.Contains(shown[:k], text) {
+				t.Errorf("tab %d shows %q twice", i, text)
+			}
+		}
+		tb.waitShouts(5)
+		if notes := get[[]string](tb, `all('[role="log"] > .note').map((note) => note.textContent)`); len(notes) != 1 ||
+			!strings.HasPrefix(notes[0], "ここから新しい記録です") {
+			t.Errorf("tab %d announces %q, want the new record, once", i, notes)
+		}
+		for _, text := range textsOf(history(t, again, "doyasa")) {
+			if !strings.HasPrefix(text, "どやさ") && !slices.Contains(shown, text) {
+				t.Errorf("tab %d does not show %q, which the server has", i, text)
+			}
+		}
+	}
+	if kept := textsOf(history(t, again, "doyasa")); len(kept) != len(slices.Compact(slices.Sorted(slices.Values(dropShouts(kept)))))+len(kept)-len(dropShouts(kept)) {
+		t.Errorf("the server has something twice: %q", kept)
+	}
+}
+
+// dropShouts leaves out what is nothing but どやさ, which may well be said twice.
+func dropShouts(texts []string) []string {
+	return slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return strings.HasPrefix(text, "どやさ") })
+}
+
+// TestRefused opens a room that cannot be: the page says why, never tries again by itself, and does when it is asked to.
+func TestRefused(t *testing.T) {
+	browser := newChromium(t, "")
+	s := doyasa.Start(t)
+	tb := newTab(t, browser, nil, `window.dialled = 0; window.waits = []; {
+		const { WebSocket: Socket, setTimeout: later } = window;
+		window.WebSocket = class extends Socket { constructor(...about) { super(...about); dialled++; } };
+		window.setTimeout = (action, wait, ...rest) => { waits.push(wait); return later(action, wait, ...rest); };
+	}`)
+	tb.visit("http://" + s.Addr + "/r/a%20b")
+	tb.wait(`one('` + status + `').textContent === 'この部屋の名前は使えません。'`)
+	if waits := get[[]float64](tb, `waits.filter((wait) => wait > 150)`); len(waits) > 0 || get[int](tb, `dialled`) != 1 {
+		t.Errorf("%d calls and timers for %v ms after a final refusal, want one call and none", get[int](tb, `dialled`), waits)
+	}
+	tb.click(`#statusNow`)
+	tb.wait(`dialled === 2`)
+}
+
+// TestLanguages goes through what the page may say about the connection in the other language.
+func TestLanguages(t *testing.T) {
+	browser := newChromium(t, "")
+	s := doyasa.Start(t)
+	tb := open(t, browser, s, "/")
+	tb.say("ことば")
+	tb.waitText("ことば")
+	tb.click(peopleButton)
+	tb.click(`input[value="en"]`)
+	tb.press(escape)
+	tb.wait(`document.documentElement.lang === 'en' && one('#people').textContent === '1 person' && one('textarea').placeholder === 'Say something'`)
+	tb.wantTexts("in English", "ことば")
+	if err := syscall.Kill(s.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.Wait(patience)
+	tb.wait(`one('` + status + `').textContent === 'The connection was lost.' && one('#statusNow').textContent === 'Connect now'`)
+	tb.wait(`/^Again in \d+ s$/.test(one('#statusCount').textContent)`)
+	doyasa.Start(t, "--listen", s.Addr)
+	tb.click(`#statusNow`)
+	tb.waitLive()
+	tb.wait(`!one('#status').classList.contains('shown')`)
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"errors"
+	"time"
+
+	"github.com/doyasa/doyasa/hub"
+	"github.com/doyasa/doyasa/wsproto"
+)
+
+// The way in: what a session makes of the bytes it is fed, and how it waits with them.
+
+// Feed implements loop.Feeder.
+func (s *session) Feed(b []byte) error {
+	s.heard = true
+	if s.closing != nil || s.muted {
+		return errClosing
+	}
+	if s.Paused() {
+		s.held = append(s.held, b...)
+		return nil
+	}
+	return s.consume(b)
+}
+
+// Paused implements loop.Feeder.
+func (s *session) Paused() bool {
+	return s.unsaid != nil || len(s.held) > 0 || s.full()
+}
+
+func (s *session) full() bool { return len(s.out)+s.later > maxPending }
+
+// consume acts on what the peer has sent, until something must wait.
+func (s *session) consume(b []byte) error {
+	for len(b) > 0 {
+		if s.Paused() {
+			s.held = append(s.held, b...)
+			return nil
+		}
+		var ev wsproto.Event
+		var err error
+		if ev, b, err = s.in.Next(b); err != nil {
+			s.log.Info().Err(err).Msg("protocol violation")
+			s.close(wsproto.CloseCodeOf(err), violationReason(err), nil)
+			return err
+		}
+		switch ev.Opcode {
+		case wsproto.OpText, wsproto.OpBinary:
+			s.proto.receive(ev.Opcode, ev.Payload)
+		case wsproto.OpPing:
+			s.out = appendFrame(s.out, wsproto.OpPong, ev.Payload)
+			s.conn.Wake()
+		case wsproto.OpClose:
+			s.close(ev.Code, "", nil)
+		}
+		if s.closing != nil {
+			return errClosing
+		}
+	}
+	return nil
+}
+
+// resume goes on with what had to wait, if it may now.
+func (s *session) resume() {
+	if s.unsaid != nil && !s.departed && !s.offer() || len(s.held) == 0 || s.full() || s.closing != nil {
+		return
+	}
+	b := s.held
+	s.held = nil
+	s.consume(b) // an error shows in closing
+}
+
+// say hands a message to the room now, or as soon as the rate and the room allow. paid
+// tells that the rate has allowed it.
+func (s *session) say(m *hub.Message, paid bool) {
+	s.unsaid, s.paid = m, paid
+	s.offer()
+}
+
+func (s *session) offer() bool {
+	if !s.paid {
+		if _, s.paid = s.bucket.take(s.limits, time.Now()); !s.paid {
+			return false
+		}
+	}
+	if !s.member.Say(s.unsaid) {
+		return false
+	}
+	s.unsaid = nil
+	if s.muted {
+		s.server.silence(s)
+	}
+	return true
+}
+
+func violationReason(err error) string {
+	var violation *wsproto.ProtocolError
+	if errors.As(err, &violation) {
+		return violation.Detail
+	}
+	return ""
+}
