@@ -164,6 +164,7 @@ func announce(l *config.Loaded, address net.Addr, log zerolog.Logger) {
 	url := cmp.Or(l.PublicURL, "http://"+net.JoinHostPort(host, strconv.Itoa(bound.Port)))
 	log.Info().Str("version", buildVersion()).Stringer("address", address).Msg("doyasa is ready: open " + url + " in two tabs")
 	if l.PublicURL == "" && !bound.IP.IsLoopback() {
-		log.Warn().Msg(`open to the network without public_url: set it to the address people use, such as "https://chat.example.org", or listen on 127.0.0.1 alone`)
+		log.Warn().Msg("whoever reaches this port can read and write, and public_url is not set: set it to the address people open, " +
+			"or keep the port to this machine (--listen 127.0.0.1:3000, with compose DOYASA_PORT=127.0.0.1:3000)")
 	}
 }

@@ -94,7 +94,7 @@ func TestServeNotices(t *testing.T) {
 	if !strings.HasPrefix(url, "doyasa is ready: open http://localhost:") {
 		t.Errorf("%q, want an address to open", url)
 	}
-	if level := p.logged("without public_url")["level"]; level != "warn" {
+	if level := p.logged("public_url is not set")["level"]; level != "warn" {
 		t.Errorf("listening on every address is said at level %q, want warn", level)
 	}
 	p.signal(syscall.SIGTERM)

@@ -18,8 +18,8 @@ func (l *Loaded) check() []error {
 	if l.Limits.MessagesPerSecond > 0 && l.Limits.Burst == 0 {
 		errs = append(errs, l.clash("limits.burst", "must be at least 1 with", "limits.messages_per_second"))
 	}
-	if sameAddress(l.Listen, l.OpsListen) {
-		errs = append(errs, l.clash("ops_listen", "must not be the address of", "listen"))
+	if overlap(l.Listen, l.OpsListen) {
+		errs = append(errs, l.clash("ops_listen", "must not take the port of", "listen"))
 	}
 	if l.StaticDir != "" {
 		info, err := os.Stat(l.StaticDir)
@@ -48,8 +48,14 @@ func (l *Loaded) describe(path string) string {
 	return fmt.Sprintf("%s (%s, %s)", path, k.value(&l.Config).yaml(), from)
 }
 
-// sameAddress reports whether two listen addresses are written alike, port 0 excepted, which is never the same twice.
-func sameAddress(a, b string) bool {
-	_, port, _ := net.SplitHostPort(a)
-	return a == b && port != "0"
+// overlap reports whether two listen addresses cannot both be had: one port, and hosts that are alike or of which one is every
+// address. Port 0 is never the same twice.
+func overlap(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	every := func(host string) bool {
+		ip := net.ParseIP(host)
+		return host == "" || ip != nil && ip.IsUnspecified()
+	}
+	return b != "" && portA == portB && portA != "0" && (hostA == hostB || every(hostA) || every(hostB))
 }

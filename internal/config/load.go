@@ -121,7 +121,10 @@ func (l *Loaded) readFile(path string) error {
 		if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
 			return fmt.Errorf("%s: is a folder, not a file (Docker makes one when the file to mount is missing)", path)
 		}
-		return fmt.Errorf("%s: cannot read it as user %d: %w", path, os.Getuid(), errors.Unwrap(err))
+		if errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("%s: there is no such file", path)
+		}
+		return fmt.Errorf("%s: cannot read it as user %d (chmod a+r lets everybody): %w", path, os.Getuid(), errors.Unwrap(err))
 	}
 	l.File = path
 	settings, err := parseFile(path, b)

@@ -49,7 +49,11 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	serveAsset(w, r, a)
+	host := r.Host
+	if _, public, ok := strings.Cut(s.cfg.PublicURL, "://"); ok {
+		host = public // a proxy may have rewritten the other
+	}
+	serveAsset(w, r, a, host)
 }
 
 // readAssets reads the whole page.
@@ -72,12 +76,13 @@ func readAssets(page fs.FS) (map[string]asset, error) {
 }
 
 // serveAsset lets browsers keep a file and ask each time whether it is still the same.
-func serveAsset(w http.ResponseWriter, r *http.Request, a asset) {
+// host is the page's own.
+func serveAsset(w http.ResponseWriter, r *http.Request, a asset, host string) {
 	h := w.Header()
 	h.Set("Content-Type", a.mimeType)
 	h.Set("ETag", a.etag)
 	h.Set("Cache-Control", "no-cache")
-	h.Set("Content-Security-Policy", contentSecurityPolicy(r.Host))
+	h.Set("Content-Security-Policy", contentSecurityPolicy(host))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")

@@ -84,6 +84,18 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// Behind a proxy that rewrites the Host the policy names the one people open.
+func TestContentSecurityPolicyOfPublicURL(t *testing.T) {
+	e := newEdge(t, func(c *config.Config) { c.PublicURL = "https://chat.example" })
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Host = "10.0.0.1:3000"
+	e.s.Handler().ServeHTTP(w, r)
+	if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, " wss://chat.example;") {
+		t.Errorf("policy = %s, want wss://chat.example in it", policy)
+	}
+}
+
 // The policy names the host that was asked, and nothing that is not a host.
 func TestContentSecurityPolicy(t *testing.T) {
 	e := newEdge(t, nil)
@@ -115,7 +127,7 @@ func TestContentSecurityPolicy(t *testing.T) {
 	}
 }
 
-// static_dir is served as it is: inline scripts of the original article's page run.
+// static_dir is served as it is: inline scripts run.
 func TestStaticDir(t *testing.T) {
 	dir := t.TempDir()
 	page := "<script>new WebSocket('ws://localhost:3000/websocket')</script>"
