@@ -18,6 +18,9 @@
 //	log.go       chunks of wire bytes with an index of record ends
 //	cursor.go    what is due to one member
 //
+// Who comes and goes is in join.go, who is shown as present in presence.go, and how
+// retries are recognised in recent.go.
+//
 // This package must not know HTTP, WebSocket, JSON, sockets or a logger: it is given
 // encoders (see [Form]) and hands out bytes. It imports the standard library only.
 package hub
@@ -127,7 +130,7 @@ func (h *Hub) Publish(ctx context.Context, room string, m *Message) (*Message, e
 		answer <- result{m, err}
 		h.release(r) // not when ctx ends: a room with a message in flight is not idle
 	}
-	if !r.inbox.offer(item{do: (*Room).say, origin: origin{reply: reply}, message: m}, nil) {
+	if !r.inbox.offer(item{do: (*Room).say, origin: origin{reply: reply}, message: m}) {
 		h.release(r)
 		return nil, ErrBusy
 	}

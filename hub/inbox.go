@@ -49,10 +49,10 @@ type inbox struct {
 	ready chan struct{} // capacity 1: something was put; anyone sends, never closed
 
 	mu     sync.Mutex
-	items  []item  // guarded by mu
-	bytes  int     // guarded by mu: messages offered and not done
-	paused []Owner // guarded by mu: those whose offer was refused, to be woken
-	spare  []item  // guarded by mu: the slice taken before last, for reuse
+	items  []item    // guarded by mu
+	bytes  int       // guarded by mu: messages offered and not done
+	paused []*Member // guarded by mu: those whose offer was refused, once each, to be woken
+	spare  []item    // guarded by mu: the slice taken before last, for reuse
 }
 
 // put adds an item that must not be refused.
@@ -63,14 +63,15 @@ func (in *inbox) put(it item) {
 	in.signal()
 }
 
-// offer adds a message, or tells that there is no space. If refused, owner (when not
-// nil) is woken once there is.
-func (in *inbox) offer(it item, owner Owner) bool {
+// offer adds a message, or tells that there is no space. If refused, a member's owner is
+// woken once there is.
+func (in *inbox) offer(it item) bool {
 	size := it.message.size()
 	in.mu.Lock()
 	if in.bytes > 0 && in.bytes+size > in.limit {
-		if owner != nil {
-			in.paused = append(in.paused, owner)
+		if m := it.member; m != nil && !m.paused {
+			m.paused = true
+			in.paused = append(in.paused, m)
 		}
 		in.mu.Unlock()
 		return false
@@ -109,8 +110,11 @@ func (in *inbox) done(bytes int) {
 	in.bytes -= bytes
 	paused := in.paused
 	in.paused = nil
+	for _, m := range paused {
+		m.paused = false
+	}
 	in.mu.Unlock()
-	for _, o := range paused {
-		o.Wake()
+	for _, m := range paused {
+		m.owner.Wake()
 	}
 }

@@ -16,6 +16,8 @@ type Member struct {
 	index   int // in log.members
 	awaited int // messages said whose outcome is open
 
+	paused bool // guarded by room.inbox.mu: in its list of the paused
+
 	// Written by the hub goroutine before Joined, immutable afterwards.
 	log *Log
 
@@ -27,7 +29,7 @@ type Member struct {
 // Say hands m to the room and gives it up. False means that the inbox is full: m is
 // still the caller's, and the owner is woken when it is worth trying again.
 func (m *Member) Say(msg *Message) bool {
-	return m.room.inbox.offer(item{do: (*Room).say, origin: origin{member: m}, message: msg}, m.owner)
+	return m.room.inbox.offer(item{do: (*Room).say, origin: origin{member: m}, message: msg})
 }
 
 // Rename changes the name under which the member is listed. Messages carry the name

@@ -116,7 +116,8 @@ func drain(ctx context.Context, app *server.Server, servers []*http.Server, time
 
 const (
 	maxHeaderBytes = 16 << 10        // of a request; net/http adds some slack
-	idleTimeout    = 2 * time.Minute // between two requests on one connection
+	writeTimeout   = 30 * time.Second // from a request's header to the end of its answer; a WebSocket is not held to it
+	idleTimeout    = 15 * time.Second // between two requests on one connection
 )
 
 // newHTTPServer speaks HTTP/1.1 only: a WebSocket handshake (RFC 6455 section 4.1) takes a connection over whole, which no
@@ -127,6 +128,7 @@ func newHTTPServer(ctx context.Context, h http.Handler, limits config.Limits, lo
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: limits.HandshakeTimeout,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         protocols,

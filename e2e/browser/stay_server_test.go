@@ -87,15 +87,20 @@ func dropShouts(texts []string) []string {
 func TestRefused(t *testing.T) {
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
-	tb := newTab(t, browser, nil, `window.dialled = 0; window.waits = []; {
-		const { WebSocket: Socket, setTimeout: later } = window;
+	tb := newTab(t, browser, nil, `window.dialled = 0; window.planned = new Map(); {
+		const { WebSocket: Socket, setTimeout: later, clearTimeout: never } = window;
 		window.WebSocket = class extends Socket { constructor(...about) { super(...about); dialled++; } };
-		window.setTimeout = (action, wait, ...rest) => { waits.push(wait); return later(action, wait, ...rest); };
+		window.setTimeout = (action, wait = 0, ...rest) => {
+			const id = later((...about) => { planned.delete(id); action(...about); }, wait, ...rest);
+			planned.set(id, wait);
+			return id;
+		};
+		window.clearTimeout = (id) => { planned.delete(id); never(id); };
 	}`)
 	tb.visit("http://" + s.Addr + "/r/a%20b")
 	tb.wait(`one('` + status + `').textContent === 'この部屋の名前は使えません。'`)
-	if waits := get[[]float64](tb, `waits.filter((wait) => wait > 150)`); len(waits) > 0 || get[int](tb, `dialled`) != 1 {
-		t.Errorf("%d calls and timers for %v ms after a final refusal, want one call and none", get[int](tb, `dialled`), waits)
+	if planned := get[[]float64](tb, `[...planned.values()].filter((wait) => wait > 150)`); len(planned) > 0 || get[int](tb, `dialled`) != 1 {
+		t.Errorf("%d calls, and timers for %v ms after a final refusal; want one and none", get[int](tb, `dialled`), planned)
 	}
 	tb.click(`#statusNow`)
 	tb.wait(`dialled === 2`)

@@ -15,6 +15,7 @@ type Portable struct {
 	mu     sync.Mutex
 	conns  map[*conn]struct{} // guarded by mu
 	closed bool               // guarded by mu
+	cut    error              // guarded by mu: why connections are no longer waited for
 
 	running sync.WaitGroup // the writers, each of which waits for its reader
 	stop    chan struct{}  // ends the ticker; Shutdown closes it
@@ -51,11 +52,17 @@ func (l *Portable) Serve(nc net.Conn, early []byte, open func(Conn) Session) boo
 		return false
 	}
 	l.running.Add(1)
+	l.mu.Unlock()
 	c.session = open(c)
+	l.mu.Lock()
 	l.conns[c] = struct{}{}
+	cut := l.cut
 	l.mu.Unlock()
 	go c.read(early)
 	go c.write()
+	if cut != nil {
+		c.end(cut)
+	}
 	return true
 }
 
@@ -80,6 +87,9 @@ func (l *Portable) Shutdown(ctx context.Context) error {
 	case <-ended:
 	case <-ctx.Done():
 		err = ctx.Err()
+		l.mu.Lock()
+		l.cut = err
+		l.mu.Unlock()
 		l.each(func(c *conn) { c.end(err) })
 		<-ended
 	}

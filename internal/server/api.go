@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -20,8 +21,8 @@ import (
 const publishTimeout = 5 * time.Second
 
 const (
-	defaultPage = 50      // messages of a GET that does not say
-	maxBody     = 1 << 20 // bytes of text in the answer to one, but always one message
+	defaultPage = 50        // messages of a GET that does not say
+	maxBody     = 256 << 10 // bytes of text in the answer to one, but always one message
 )
 
 type historyBody struct {
@@ -31,15 +32,26 @@ type historyBody struct {
 	Messages []messageFrame `json:"messages"`
 }
 
+// roomAndQuery reads what stands in the URL, or answers that it cannot be read.
+func roomAndQuery(w http.ResponseWriter, r *http.Request) (room string, values url.Values, ok bool) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		answerError(w, http.StatusBadRequest, "bad_query", "the query cannot be read: "+err.Error(), 0)
+		return "", nil, false
+	}
+	if room, ok = cleanRoom(r.PathValue("room")); !ok {
+		answerError(w, http.StatusBadRequest, "bad_room", "a room is 1 to 64 letters, digits, - and _", 0)
+	}
+	return room, values, ok
+}
+
 // getMessages answers GET /api/rooms/{room}/messages: a page of history, oldest first.
 // A room nobody has been in is an empty one.
 func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
-	room, ok := cleanRoom(r.PathValue("room"))
+	room, values, ok := roomAndQuery(w, r)
 	if !ok {
-		answerError(w, http.StatusBadRequest, "bad_room", "a room is 1 to 64 letters, digits, - and _", 0)
 		return
 	}
-	values := r.URL.Query()
 	q := hub.PageQuery{Limit: defaultPage, Bytes: maxBody, Newest: !values.Has("after")}
 	for key, to := range map[string]*uint64{"after": &q.After, "before": &q.Before} {
 		if !values.Has(key) {
@@ -95,9 +107,8 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 		answerError(w, http.StatusServiceUnavailable, errBusy.code, "shutting down", time.Second)
 		return
 	}
-	room, ok := cleanRoom(r.PathValue("room"))
+	room, values, ok := roomAndQuery(w, r)
 	if !ok {
-		answerError(w, http.StatusBadRequest, "bad_room", "a room is 1 to 64 letters, digits, - and _", 0)
 		return
 	}
 	m := &hub.Message{ID: hub.ID(uuid.Must(uuid.NewV7()))}
@@ -108,7 +119,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	address := remoteAddr(r)
-	if m.From, ok = s.poster(r, address); !ok {
+	if m.From, ok = s.poster(r, values.Get("name"), address); !ok {
 		answerError(w, http.StatusBadRequest, errBadName.code, errBadName.text, 0)
 		return
 	}
@@ -165,8 +176,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, room string, m 
 }
 
 // poster is who says what is posted: always the same id for the same name and address.
-func (s *Server) poster(r *http.Request, address netip.Addr) (hub.Author, bool) {
-	name := r.URL.Query().Get("name")
+func (s *Server) poster(r *http.Request, name string, address netip.Addr) (hub.Author, bool) {
 	id := uuid.NewSHA1(s.namespace, []byte(address.String()+"\x00"+name))
 	if name == "" {
 		n := int64(id[0])<<8 | int64(id[1])

@@ -61,7 +61,10 @@ func (v *v1) begin(reason string) {
 	newest := hub.PageQuery{Before: v.joined.Head + 1, Limit: v.query.history, Newest: true}
 	v.page(newest, func(p hub.Page) {
 		v.hello(reason)
-		v.seq, v.owed = v.joined.Head, p.Messages
+		v.seq = v.joined.Head
+		if len(p.Messages) > 0 {
+			v.seq = p.Messages[0].Prev // they are read again in pages, or stand in the log
+		}
 	})
 }
 
@@ -88,7 +91,7 @@ func (v *v1) page(q hub.PageQuery, then func(hub.Page)) {
 // hello comes first. An empty reason means that the client goes on where it was.
 func (v *v1) hello(reason string) {
 	s := v.session
-	v.greeted = true
+	v.greeted, v.placed = true, reason == ""
 	v.send(helloFrame{
 		Type:    "hello",
 		Room:    v.query.room,
@@ -112,8 +115,9 @@ func (v *v1) catchUp() {
 	for v.greeted && !v.reading && len(s.out) < batchBytes {
 		if len(v.owed) > 0 {
 			m := v.owed[0]
+			v.owed[0] = nil // for the collector: the rest may take long to be written
 			v.owed = v.owed[1:]
-			v.seq = max(v.seq, m.Seq)
+			v.seq, v.placed = max(v.seq, m.Seq), true
 			v.send(newMessageFrame(m))
 			continue
 		}
@@ -126,7 +130,9 @@ func (v *v1) catchUp() {
 		v.page(hub.PageQuery{After: v.seq, Before: head + 1}, func(p hub.Page) {
 			// A trim may have overtaken us, but what is behind head is still to come from the log.
 			if floor := min(p.Floor, head); floor > v.seq {
-				v.send(gapFrame{"gap", v.seq + 1, floor})
+				if v.placed {
+					v.send(gapFrame{"gap", v.seq + 1, floor})
+				}
 				v.seq = floor
 			}
 			v.owed = p.Messages

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -126,7 +127,7 @@ func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request) bool {
 // parseQuery reads what the client wants of the room. Whatever is wrong with it is
 // found in refusal, a stable code.
 func (s *Server) parseQuery(r *http.Request) query {
-	values := r.URL.Query()
+	values, err := url.ParseQuery(r.URL.RawQuery)
 	q := query{
 		room:    s.cfg.Rooms.Default,
 		history: s.cfg.History.Join,
@@ -134,6 +135,10 @@ func (s *Server) parseQuery(r *http.Request) query {
 		session: values.Get("session"),
 		remote:  r.RemoteAddr,
 		guest:   guestName(r.Header.Get("Accept-Language")),
+	}
+	if err != nil {
+		q.refusal = "bad_query"
+		return q
 	}
 	ok := true
 	if values.Has("room") {
@@ -147,7 +152,6 @@ func (s *Server) parseQuery(r *http.Request) query {
 		}
 	}
 	if values.Has("after") {
-		var err error
 		q.resume = true
 		if q.after, err = strconv.ParseUint(values.Get("after"), 10, 53); err != nil {
 			q.refusal = "bad_after"

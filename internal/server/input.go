@@ -39,7 +39,12 @@ func (s *session) consume(b []byte) error {
 		}
 		var ev wsproto.Event
 		var err error
-		if ev, b, err = s.in.Next(b); err != nil {
+		ev, b, err = s.in.Next(b)
+		if !s.account() {
+			s.close(wsproto.CloseTryAgainLater, "busy", nil)
+			return errClosing
+		}
+		if err != nil {
 			s.log.Info().Err(err).Msg("protocol violation")
 			s.close(wsproto.CloseCodeOf(err), violationReason(err), nil)
 			return err
@@ -58,6 +63,23 @@ func (s *session) consume(b []byte) error {
 		}
 	}
 	return nil
+}
+
+// What unfinished messages may take together before those who make theirs longer are
+// closed, and how long each may be in any case, in bytes.
+const (
+	maxAssembling = 64 << 20
+	fairPart      = 4 << 10
+)
+
+// account counts the bytes held for an unfinished message, and tells whether there is
+// memory for them.
+func (s *session) account() bool {
+	held := s.in.Buffered()
+	grown := held - s.assembling
+	s.assembling = held
+	total := s.server.assembling.Add(int64(grown))
+	return grown <= 0 || held <= fairPart || total <= max(maxAssembling, 2*s.limits.MessageBytes)
 }
 
 // resume goes on with what had to wait, if it may now.
@@ -79,7 +101,14 @@ func (s *session) say(m *hub.Message, paid bool) {
 
 func (s *session) offer() bool {
 	if !s.paid {
-		if _, s.paid = s.bucket.take(s.limits, time.Now()); !s.paid {
+		now := time.Now()
+		var wait time.Duration
+		if wait, s.paid = s.bucket.take(s.limits, now); !s.paid {
+			if !now.Before(s.tokenAt) { // one wake-up at a time
+				wait = max(time.Millisecond, (wait + time.Millisecond - 1).Truncate(time.Millisecond)) // never too early by a rounding
+				s.tokenAt = now.Add(wait)
+				time.AfterFunc(wait, s.conn.Wake)
+			}
 			return false
 		}
 	}

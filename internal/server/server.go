@@ -2,7 +2,7 @@
 // package that knows both the rooms of [hub] and the frames of [wsproto].
 //
 // A request for /websocket goes through handshake.go, is taken over from net/http and
-// becomes a session (session.go), whose socket a [loop.Loop] moves bytes for. What
+// becomes a session (session.go), whose socket a [loop.Portable] moves bytes for. What
 // differs between the two forms of the wire is in raw.go and v1.go. The rest is plain
 // HTTP: the page, the API, health.
 package server
@@ -56,8 +56,9 @@ type Server struct {
 	posters    *posters
 	namespace  uuid.UUID // of ids derived for those who post over HTTP
 
-	guests   atomic.Int64 // guest names given
-	draining atomic.Bool  // Shutdown has begun
+	guests     atomic.Int64 // guest names given
+	assembling atomic.Int64 // bytes that all sessions hold for unfinished messages
+	draining   atomic.Bool  // Shutdown has begun
 
 	mu       sync.Mutex
 	conns    int                   // guarded by mu: sockets promised or held

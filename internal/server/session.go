@@ -43,12 +43,14 @@ type session struct {
 	who    *identity   // of doyasa.v1, nil of raw
 
 	// In.
-	in     *wsproto.Assembler
-	held   []byte       // what has been read and may not be looked at yet
-	unsaid *hub.Message // what the room has no space for, or the rate no token
-	paid   bool         // unsaid has had its token
-	bucket bucket
-	muted  bool // nothing more is read: the server is shutting down
+	in         *wsproto.Assembler
+	assembling int          // bytes it holds for an unfinished message
+	held       []byte       // what has been read and may not be looked at yet
+	unsaid     *hub.Message // what the room has no space for, or the rate no token
+	paid       bool         // unsaid has had its token
+	bucket     bucket
+	tokenAt    time.Time // when the sender has been promised to be woken for a token
+	muted      bool      // nothing more is read: the server is shutting down
 
 	// Out.
 	out       []byte // pending: whole frames, the first maybe begun
@@ -177,9 +179,6 @@ func (s *session) Tick(now time.Time) error {
 	if s.heard || s.Paused() { // who is not read from cannot be heard
 		s.heard, s.waiting = false, false
 	}
-	if s.unsaid != nil {
-		s.conn.Wake() // there may be a token
-	}
 	switch idle := now.Sub(s.lastPing); {
 	case s.waiting && idle >= s.limits.PongTimeout:
 		s.log.Debug().Msg("no pong")
@@ -210,6 +209,7 @@ func (s *session) Closed(err error) {
 	if s.who != nil {
 		s.server.identities.part(s.who)
 	}
+	s.server.assembling.Add(-int64(s.assembling))
 	s.server.silence(s)
 	s.server.remove(s)
 }

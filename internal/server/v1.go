@@ -31,7 +31,8 @@ type v1 struct {
 	behind  []byte         // frames that were due before it
 	reading bool           // a page has been asked for
 	owed    []*hub.Message // what it had, not yet encoded
-	seq     uint64         // the position that will be reached with owed
+	seq     uint64         // the last position encoded, or where to begin
+	placed  bool           // the client has a position, behind which a hole must be announced
 	live    bool           // `live` has been sent
 
 	answers []*hub.Message // to retries, until the client has got as far by itself
@@ -155,7 +156,7 @@ func (v *v1) notice(n hub.Notice) {
 		v.join(n)
 	case hub.Repeated:
 		v.answers = append(v.answers, n.Message)
-		v.session.later += len(n.Message.Payload)
+		v.session.later += answerSize(n.Message)
 	case hub.Refused:
 		if n.ID == (hub.ID{}) {
 			v.session.close(wsproto.CloseTryAgainLater, errInternal.code, nil)
@@ -208,7 +209,7 @@ func (v *v1) answer() {
 			waiting = append(waiting, m)
 			continue
 		}
-		v.session.later -= len(m.Payload)
+		v.session.later -= answerSize(m)
 		v.send(newMessageFrame(m))
 	}
 	clear(v.answers[len(waiting):])
@@ -227,3 +228,6 @@ func (v *v1) overtaken() {
 func (v *v1) bye(after time.Duration) []byte {
 	return appendJSON(nil, byeFrame{"bye", "restart", after.Milliseconds()})
 }
+
+// answerSize is about what the answer to a retry takes while it waits, in bytes.
+func answerSize(m *hub.Message) int { return len(m.Payload) + 256 }

@@ -1,4 +1,4 @@
-// The time, as those take it who must be testable without waiting.
+// The time, as it is handed to those who must be testable without waiting.
 export const clock = {
 	now: () => Date.now(),
 	setTimeout: (f, ms) => setTimeout(f, ms),

@@ -1,4 +1,4 @@
-// The text line. It never sends a half-composed word, never touches the field while composing, and keeps what was refused.
+// The text line. It never sends a half-composed word, nor touches the field while composing, and keeps what was refused.
 
 import { overflow, utf8Length } from './text.js';
 

@@ -1,7 +1,6 @@
-// One lasting connection made of many sockets. It knows frames only as far as they tell the state of the line; what they mean is
-// the store's. No DOM: the socket, the clock and chance are handed in.
+// One lasting connection made of many sockets. What frames mean is the store's, but for the state of the line. No DOM: the socket, the
+// clock and chance are handed in.
 
-import { clock as realClock } from './clock.js';
 import { backoff, parseFrame, PROBE, SUBPROTOCOL, verdict } from './protocol.js';
 
 const OPENING = 10_000; // ms from dialling to hello
@@ -16,13 +15,13 @@ const OPEN = 1; // WebSocket.OPEN
  * retryAt}; phases: idle, connecting (dialled), catching (hello came), live, waiting (dials again at retryAt), refused (dials only
  * when asked). reason is the stable code behind the last close, or ''.
  */
-export function createConnection({ open, onState, onFrame, clock = realClock, random = Math.random }) {
+export function createConnection({ open, onState, onFrame, clock, random = Math.random }) {
 	let state = { phase: 'idle', reason: '', retryAt: 0 };
 	let socket = null;
 	let attempt = 0;
 	let bye = null; // ms until the server wants us back
 	let liveAt = 0;
-	let heardAt = 0;
+	let heardAt = 0; // or dialled
 	let timers = {};
 
 	function enter(phase, reason = '', retryAt = 0) {
@@ -49,6 +48,7 @@ export function createConnection({ open, onState, onFrame, clock = realClock, ra
 		hangUp();
 		bye = null;
 		liveAt = 0;
+		heardAt = clock.now();
 		enter('connecting', state.reason);
 		try {
 			socket = open();
@@ -122,6 +122,16 @@ export function createConnection({ open, onState, onFrame, clock = realClock, ra
 		dial();
 	}
 
+	/** The tab woke up, or the network changed: find out whether the line still stands. */
+	function wake() {
+		if (state.phase === 'waiting') return tryNow();
+		if (state.phase === 'idle' || state.phase === 'refused') return;
+		const left = heardAt + PROBE_WAIT - clock.now();
+		if (left > 0) after('probe', left, wake);
+		else if (send(PROBE)) after('probe', PROBE_WAIT, tryNow);
+		else tryNow();
+	}
+
 	return {
 		get state() {
 			return state;
@@ -133,12 +143,6 @@ export function createConnection({ open, onState, onFrame, clock = realClock, ra
 			hangUp();
 			enter('idle');
 		},
-		/** The tab woke up, or the network changed: find out at once whether the line still stands. */
-		wake() {
-			if (state.phase === 'waiting') return tryNow();
-			if ((state.phase !== 'live' && state.phase !== 'catching') || clock.now() - heardAt < PROBE_WAIT) return;
-			if (send(PROBE)) after('probe', PROBE_WAIT, tryNow);
-			else tryNow();
-		},
+		wake,
 	};
 }

@@ -1,4 +1,4 @@
-// The little that the views share about making and keeping elements. Text goes in as text, never as markup.
+// Making and keeping elements. Text goes in as text, never as markup.
 
 /** An element with class, text, attributes, listeners (functions) and children. */
 export function h(tag, props = {}, ...children) {
@@ -37,7 +37,7 @@ export function reconcile(container, nodes, rows, make, update) {
 
 const LINK = /\bhttps?:\/\/[^\s<>"'`「」『』（）【】、。]+/gi;
 
-/** A text as nodes, its http and https addresses as links. Anything else that looks like an address stays text. */
+/** A text as nodes, its http and https addresses as links, and no others. */
 export function linked(text) {
 	const out = document.createDocumentFragment();
 	let from = 0;

@@ -1,17 +1,15 @@
-// The page's words. A table is `export default` and plain JSON, so that other tools read it too. No DOM but translate().
+// The page's words, one language at a time. No DOM but translate().
 
-import en from './i18n/en.js';
-import ja from './i18n/ja.js';
+import phrases from './phrases.js';
 
-const TABLES = { ja, en };
-/** The languages there are, by their own names. */
+/** The languages there are, by their own names, in the order of the phrases' columns. */
 export const LANGUAGES = { ja: '日本語', en: 'English' };
 
-/** The first language of a list (as navigator.languages) that there is a table for, else English. */
+/** The first language of a list (as navigator.languages) that there are words for, else English. */
 export function chooseLanguage(preferred) {
 	for (const tag of preferred) {
 		const language = String(tag).toLowerCase().split('-')[0];
-		if (Object.hasOwn(TABLES, language)) return language;
+		if (Object.hasOwn(LANGUAGES, language)) return language;
 	}
 	return 'en';
 }
@@ -19,7 +17,7 @@ export function chooseLanguage(preferred) {
 /** Words, numbers and dates in one language at a time. */
 export class Words {
 	#listeners = [];
-	#table;
+	#column;
 	#plural;
 	#number;
 	#time;
@@ -31,8 +29,8 @@ export class Words {
 	}
 
 	use(language) {
-		this.language = Object.hasOwn(TABLES, language) ? language : 'en';
-		this.#table = TABLES[this.language];
+		this.language = chooseLanguage([language]);
+		this.#column = Object.keys(LANGUAGES).indexOf(this.language);
 		this.#plural = new Intl.PluralRules(this.language);
 		this.#number = new Intl.NumberFormat(this.language);
 		this.#time = new Intl.DateTimeFormat(this.language, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
@@ -46,19 +44,19 @@ export class Words {
 	}
 
 	has(key) {
-		return Object.hasOwn(this.#table, key);
+		return Object.hasOwn(phrases, key);
 	}
 
 	/** The text of a key, {x} replaced by vars.x. An unknown key shows itself. */
 	t(key, vars = {}) {
-		const text = this.has(key) ? this.#table[key] : key;
+		const text = this.has(key) ? phrases[key][this.#column] : key;
 		return text.replace(/\{(\w+)\}/g, (_, name) => vars[name] ?? '');
 	}
 
-	/** The text of key.one, key.other and so on, by the number. */
+	/** The text of a key in the form that goes with a number. */
 	count(key, n) {
-		const form = `${key}.${this.#plural.select(n)}`;
-		return this.t(this.has(form) ? form : `${key}.other`, { n: this.number(n) });
+		const [one, other = one] = this.t(key, { n: this.number(n) }).split('|');
+		return this.#plural.select(n) === 'one' ? one : other;
 	}
 
 	number = (n) => this.#number.format(n);

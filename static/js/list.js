@@ -7,6 +7,8 @@ const AT_REST = 200; // items shown while the newest are in view
 const STEP = 150; // items the window moves by
 const NEAR = 50; // px from the bottom that still count as being there
 const AHEAD = 400; // px before an end of the window at which it moves on
+const SETTLED = 100; // ms after which what was added without a word is not read out any more
+const MOST_PAGES = 5;
 const SAME = 5 * 60_000; // ms within which a sender's next words need no name
 
 const dayOf = (item) => item && new Date(item.at).toDateString();
@@ -19,14 +21,16 @@ function senderOf(item) {
 	return `${id} ${name}`;
 }
 
-/** onStick(stick) is told when the newest comes into view or leaves it. */
-export function createList({ el: { scroller, log, older, pill }, store, words, rows, onStick }) {
+/** isCalm(): what arrives is news, not caught up with; onStick(stick) is told when the newest comes into view or leaves it. */
+export function createList({ el: { scroller, log, older, pill, panel }, store, words, rows, isCalm, onStick }) {
 	const { timeline } = store;
 	const nodes = new Map();
 	let stick = true; // the newest is in view and stays there
 	let first = null; // the item the window begins with, while not sticking
 	let leftAt = 0; // store.arrived when the reader left the bottom
 	let reachesEnd = true; // the window held the newest item when it was last drawn
+	let voice = 0;
+	let pages = 0; // asked for because the view was not full
 
 	const toBottom = () => (scroller.scrollTop = scroller.scrollHeight);
 	const begin = () => Math.max(0, stick ? timeline.items.length - AT_REST : timeline.items.indexOf(first));
@@ -59,7 +63,16 @@ export function createList({ el: { scroller, log, older, pill }, store, words, r
 		return [...log.children].find((row) => row.role !== 'separator' && row.getBoundingClientRect().bottom > edge);
 	}
 
+	/** News is read out; history, and what is caught up with or built anew, is not: the log speaks again when that has settled. */
+	function speak(yes) {
+		clearTimeout(voice);
+		if (!yes) log.ariaLive = 'off';
+		else if (log.ariaLive === 'off') voice = setTimeout(() => (log.ariaLive = 'polite'), SETTLED);
+	}
+
 	function sync() {
+		speak(stick && isCalm() && !store.fetching);
+		log.ariaBusy = store.fetching;
 		const place = stick ? undefined : anchor();
 		const top = place?.getBoundingClientRect().top;
 		reconcile(log, nodes, visible(), rows.make, rows.update);
@@ -67,6 +80,10 @@ export function createList({ el: { scroller, log, older, pill }, store, words, r
 		if (stick) toBottom();
 		else if (place?.isConnected) scroller.scrollTop += place.getBoundingClientRect().top - top;
 		showPill();
+		// Folded shouts may take little room.
+		if (!stick || !isCalm() || !store.more || scroller.scrollHeight > scroller.clientHeight || pages === MOST_PAGES) return;
+		pages++;
+		store.older();
 	}
 
 	function showPill() {
@@ -83,9 +100,8 @@ export function createList({ el: { scroller, log, older, pill }, store, words, r
 		}
 		stick = yes;
 		store.pinned = !yes;
-		// What arrives while somebody reads further up is not read out.
-		log.setAttribute('aria-live', yes ? 'polite' : 'off');
 		onStick(yes);
+		if (!yes) speak(false);
 	}
 
 	function toNewest() {
@@ -104,9 +120,7 @@ export function createList({ el: { scroller, log, older, pill }, store, words, r
 		const oldest = timeline.items[0]?.first;
 		if (begin() === 0) {
 			if (!store.more || store.fetching) return;
-			log.setAttribute('aria-busy', 'true');
 			await store.older();
-			log.setAttribute('aria-busy', 'false');
 			// Nothing came: the line is down.
 			if (stick || (timeline.items[0]?.first === oldest && store.more)) return;
 		}
@@ -124,7 +138,10 @@ export function createList({ el: { scroller, log, older, pill }, store, words, r
 	}
 
 	scroller.addEventListener('scroll', scrolled, { passive: true });
-	scroller.addEventListener('keydown', (event) => event.key === 'End' && toNewest());
+	addEventListener('keydown', ({ key, isComposing, target }) => {
+		if (stick || isComposing || panel.open) return;
+		if (key === 'Escape' || (key === 'End' && !('selectionStart' in target))) toNewest();
+	});
 	pill.addEventListener('click', toNewest);
 	older.addEventListener('click', readOlder);
 	const watch = new ResizeObserver(() => stick && toBottom());
@@ -135,6 +152,7 @@ export function createList({ el: { scroller, log, older, pill }, store, words, r
 		toNewest,
 		/** Builds every row anew: the language changed. */
 		rebuild() {
+			speak(false);
 			nodes.clear();
 			log.replaceChildren();
 			sync();

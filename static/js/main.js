@@ -1,9 +1,11 @@
 // Wiring: who hears of what. Everything that has a reason of its own lives in its module.
 
 import { watchAttention } from './attention.js';
+import { clock } from './clock.js';
 import { createComposer } from './composer.js';
 import { createConnection } from './connection.js';
 import { chooseLanguage, Words } from './i18n.js';
+import { watchKeyboard } from './keyboard.js';
 import { createList } from './list.js';
 import { arrive, leave, Memory } from './memory.js';
 import { createOutbox } from './outbox.js';
@@ -26,8 +28,9 @@ const tab = new Memory(() => sessionStorage);
 const browser = new Memory(() => localStorage);
 const wanted = roomFromPath(location.pathname);
 const ofRoom = (key) => `${key}.${wanted}`;
-const isSameTab = arrive(tab, document.wasDiscarded === true);
+const isSameTab = arrive(tab);
 let session = isSameTab ? tab.get(ofRoom('session')) : null;
+let read = isSameTab ? tab.get(ofRoom('read')) : null;
 
 // What is known, and the line to the room.
 
@@ -41,9 +44,8 @@ const store = createStore({
 	onMessage: arrived,
 	onHello() {
 		tab.set(ofRoom('session'), (session = store.session));
-		const read = tab.get(ofRoom('read'));
-		tab.set(ofRoom('read'), null);
-		if (isSameTab && read?.epoch === store.epoch) store.timeline.mark = { era: store.timeline.era, seq: read.seq };
+		if (read?.epoch === store.epoch) store.timeline.mark = { era: store.timeline.era, seq: read.seq };
+		read = null;
 	},
 });
 
@@ -57,6 +59,7 @@ const connection = createConnection({
 		if (frame.type === 'error') refused(frame);
 		else store.frame(frame);
 	},
+	clock,
 	onState(state) {
 		// Not while catching up: the answer to a retry could overtake what is still owed.
 		if (state.phase === 'live') outbox.opened(store.limits);
@@ -74,8 +77,9 @@ const outbox = createOutbox({
 	saved: tab.get(ofRoom('outbox')),
 	changed: () => show(),
 	doubt: connection.wake,
+	clock,
 });
-const presses = createPresses(outbox.press);
+const presses = createPresses(outbox.press, clock);
 
 // What is seen and heard.
 
@@ -84,7 +88,7 @@ const words = new Words(browser.get('language') ?? chooseLanguage(navigator.lang
 const page = { el, words, store };
 const rows = createRows(page);
 const attention = watchAttention(page);
-const list = createList({ ...page, rows, onStick: attention.place });
+const list = createList({ ...page, rows, isCalm: () => connection.state.phase === 'live', onStick: attention.place });
 const pending = createPending({ ...page, outbox, rows, isLive });
 const stage = createStage(page);
 const sound = createSound();
@@ -195,25 +199,34 @@ addEventListener('offline', () => {
 	if (isLive()) connection.wake();
 	status.draw();
 });
-document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && connection.wake());
-addEventListener('pagehide', () => {
+/** A tab out of sight may be ended without a word: what its successor needs is noted now. */
+function depart() {
 	presses.flush();
 	leave(tab);
-	tab.set(ofRoom('read'), { epoch: store.epoch, seq: attention.read() });
+	if (store.epoch) tab.set(ofRoom('read'), { epoch: store.epoch, seq: attention.read() });
+}
+
+document.addEventListener('visibilitychange', () => {
+	if (document.visibilityState !== 'visible') return depart();
+	arrive(tab);
+	connection.wake();
+});
+addEventListener('pagehide', () => {
+	depart();
 	connection.stop();
 });
 addEventListener('pageshow', (event) => {
 	if (!event.persisted) return;
-	arrive(tab, true);
+	arrive(tab);
 	connection.tryNow();
 });
-addEventListener('storage', (event) => {
-	const key = browser.keyOf(event);
-	const value = key && browser.get(key);
-	if (key === 'name' && value && value !== store.you.name) renamed(value);
-	if (key === 'theme') apply.theme(value);
+addEventListener('storage', () => {
+	const name = browser.get('name');
+	if (name && name !== store.you.name) renamed(name);
+	apply.theme(browser.get('theme'));
 });
 
+watchKeyboard(visualViewport);
 words.translate(document);
 for (const key of ['theme', 'enter', 'sound']) apply[key](browser.get(key));
 connection.tryNow();

@@ -1,13 +1,12 @@
-// What a tab and a browser remember. Storage may be blocked, full or wiped: then the page's own memory serves.
+// What a tab and a browser remember. Where storage is blocked or full, the page's own memory serves.
 
-/** A small store of JSON values under a common prefix. area() gives sessionStorage or localStorage, and may throw. */
+/** JSON values by key. area() gives sessionStorage or localStorage, and may throw. */
 export class Memory {
 	#area = null;
-	#prefix;
+	#prefix = 'doyasa.';
 	#own = new Map();
 
-	constructor(area, prefix = 'doyasa.') {
-		this.#prefix = prefix;
+	constructor(area) {
 		try {
 			this.#area = area();
 		} catch {
@@ -34,22 +33,14 @@ export class Memory {
 			this.#own.set(key, value);
 		}
 	}
-
-	/** The key a storage event speaks of, or ''. */
-	keyOf(event) {
-		return event.key?.startsWith(this.#prefix) ? event.key.slice(this.#prefix.length) : '';
-	}
 }
 
-/**
- * Whether this tab may go on as who it was. A duplicated one inherits the storage of a tab that has not left, and becomes a member of
- * its own; a reloaded or restored one left before (see leave), or was discarded by the browser.
- */
-export function arrive(tab, discarded) {
+/** Whether this tab may go on as who it was: it left before (see leave). A duplicated one has the storage of a tab that has not. */
+export function arrive(tab) {
 	const left = tab.get('left') === true;
 	tab.set('left', null);
-	return left || discarded;
+	return left;
 }
 
-/** Notes that this tab is leaving: the next to find the note is the same tab. */
+/** Notes that this tab is leaving, or out of sight: the next to find the note is the same tab. */
 export const leave = (tab) => tab.set('left', true);

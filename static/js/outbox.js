@@ -1,7 +1,6 @@
-// What was said here and has not come back yet. An entry keeps its id through retries, reconnects and reloads; the room shows an id
-// once, so that sending again is safe. No DOM.
+// What was said here and has not come back yet. An entry keeps its id through retries, reconnects and reloads, and the room shows an id
+// once. No DOM.
 
-import { clock as realClock } from './clock.js';
 import { LIMITS } from './protocol.js';
 import { shoutsPerText, WORD } from './text.js';
 import { uuid } from './uuid.js';
@@ -16,7 +15,7 @@ const AGAIN = new Set(['rate_limited', 'busy']); // errors that time cures
  * entries. An entry is {id, text, shouts, state, code, begun}: shouts > 0 marks presses, whose text is made when they first go out,
  * until when later ones join them; state is waiting, sent or failed (code says why); begun: it went out once and stays as it is.
  */
-export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt = () => {}, saved, clock = realClock }) {
+export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt = () => {}, saved, clock }) {
 	let entries = [];
 	let limits = LIMITS;
 	let isOpen = false;
@@ -39,7 +38,7 @@ export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt 
 		changed();
 	}
 
-	/** Fills the bucket and says how many ms until it holds a token. The server's is the same, so it is never overdrawn. */
+	/** How many ms until the bucket holds a token. The server's is the same, so it is never overdrawn. */
 	function wait() {
 		const { messages_per_second: rate, burst } = limits;
 		const now = clock.now();
@@ -99,7 +98,7 @@ export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt 
 			pump();
 			return '';
 		},
-		/** Queues n presses, joined to the last that have not gone out, as many as one text holds. */
+		/** Queues n presses, joined to those that have not gone out, as many as one text holds. */
 		press(n) {
 			const most = shoutsPerText(limits.text_bytes);
 			const last = entries.at(-1);

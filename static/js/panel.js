@@ -13,7 +13,7 @@ const CHOICES = {
 	sound: [['0', 'panel.sound.off'], ['0.25', 'panel.sound.low'], ['0.8', 'panel.sound.high']],
 };
 
-/** chosen(key) gives what was chosen before, or null; choose(key, value) is told of each choice, rename(name) of a new name. */
+/** chosen(key) → what was chosen before, or null; choose(key, value) is told of each choice, rename(name) of a new name. */
 export function createPanel({ el, words, store, chosen, choose, rename }) {
 	const { panel: dialog, nameForm: form, name, nameHint: hint, peopleNames: people } = el;
 

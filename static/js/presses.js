@@ -1,11 +1,9 @@
 // Presses joined: the first goes out at once, those of the next 200 ms as one.
 
-import { clock as realClock } from './clock.js';
-
 const WINDOW = 200;
 
 /** send(n) takes n presses that go out together. */
-export function createPresses(send, clock = realClock) {
+export function createPresses(send, clock) {
 	let held = 0;
 	let timer = null;
 

@@ -5,7 +5,7 @@ export const SUBPROTOCOL = 'doyasa.v1';
 /** The server's defaults, until its hello tells. */
 export const LIMITS = { text_bytes: 4096, messages_per_second: 10, burst: 20 };
 
-/** The room a path names (/r/NAME), or '' for the default. What cannot be decoded is sent as it stands, to be refused. */
+/** The room a path names (/r/NAME), or '' for the default. What cannot be decoded stands as it is, to be refused. */
 export function roomFromPath(path) {
 	const name = /^\/r\/([^/]+)\/?$/.exec(path)?.[1] ?? '';
 	try {
@@ -15,7 +15,7 @@ export function roomFromPath(path) {
 	}
 }
 
-/** The address of the socket. Empty values are left out; URLSearchParams turns lone surrogates into U+FFFD instead of throwing. */
+/** The address of the socket, without what is empty. URLSearchParams does not throw at lone surrogates. */
 export function socketURL(location, { room, name, session, epoch, after, history }) {
 	const query = new URLSearchParams();
 	const put = (key, value) => value !== undefined && value !== null && value !== '' && query.set(key, value);

@@ -2,12 +2,26 @@
 
 import { WORD } from './text.js';
 
-export function createSeal({ el: { seal: button, waiting: badge }, words, press }) {
+const APART = 1200; // ms without a press, and the count of them starts over
+
+export function createSeal({ el: { seal: button, waiting: badge, streak }, words, press }) {
+	let inARow = 0;
+	let timer = 0;
+
+	function count(n) {
+		inARow = n;
+		streak.hidden = n < 2;
+		streak.textContent = `×${words.number(n)}`;
+	}
+
 	function pressed() {
+		clearTimeout(timer);
+		timer = setTimeout(count, APART, 0);
+		count(inARow + 1);
 		button.classList.remove('struck');
 		void button.offsetWidth; // so that the animation starts over
 		button.classList.add('struck');
-		if (navigator.userActivation?.hasBeenActive !== false) navigator.vibrate?.(12);
+		navigator.vibrate?.(12);
 		press();
 	}
 

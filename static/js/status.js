@@ -11,7 +11,8 @@ export function createStatus({ el, words, tryNow }) {
 	const isWell = () => state.phase === 'live' || state.phase === 'idle';
 
 	function sentence({ phase, reason }) {
-		const why = words.has(`close.${reason}`) ? words.t(`close.${reason}`) : '';
+		const key = [`close.${reason}`, `error.${reason}`].find((k) => words.has(k));
+		const why = key ? words.t(key) : '';
 		if (phase === 'refused') return why || words.t('status.refused', { code: reason });
 		if (navigator.onLine === false) return words.t('status.offline');
 		return (phase === 'waiting' && why) || words.t(`status.${phase}`);

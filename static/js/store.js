@@ -15,6 +15,7 @@ const KEPT = 4000; // items held in memory while the newest are shown
 export function createStore({ fetchPage, changed = () => {}, onMessage = () => {}, onHello = () => {} }) {
 	let isNewcomer = true; // what comes until the first live is history, not news
 	const timeline = new Timeline();
+	const ids = new Set(); // shown last: what a killed server has told is said again to the next one
 	const s = {
 		timeline,
 		room: '',
@@ -27,7 +28,7 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 		people: { count: 0, names: [] },
 		/** どやさ seen since the page was opened: those that came live, or were missed meanwhile. */
 		shouts: 0,
-		/** Messages of others that came so, for counts of what is new. */
+		/** Messages of others that came so. */
 		arrived: 0,
 		/** Whether the server may hold messages older than the first shown. */
 		more: false,
@@ -71,6 +72,9 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 		if (s.last === null) s.more = f.prev > 0;
 		else if (f.prev > s.last) missing(s.last + 1, f.prev);
 		s.last = f.seq;
+		if (f.id && ids.has(f.id)) return onMessage(f, false);
+		ids.add(f.id);
+		if (ids.size > PAGE) ids.delete(ids.values().next().value);
 		timeline.append(f);
 		shown(f, !isNewcomer);
 		if (s.pinned || timeline.items.length <= KEPT * 1.25) return;
@@ -128,7 +132,7 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 			const isAll = !messages.length || messages.at(-1).seq >= Math.min(last, page.last);
 			timeline.set(hole, { state: found.length || !isAll ? 'idle' : 'lost' });
 			if (found.length) {
-				// The oldest kept message's prev may be unknown, so the page's own beginning tells what is gone.
+				// The oldest kept message's prev may be unknown: the page's beginning tells what is gone.
 				if (page.first > first) found[0] = { ...found[0], prev: Math.max(found[0].prev, page.first - 1) };
 				timeline.fill(hole, found, isAll);
 				for (const m of found) shown(m, true);
@@ -148,6 +152,7 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 			return;
 		}
 		s.fetching = true;
+		changed();
 		try {
 			const page = await fetchPage({ before: top.first, limit: PAGE });
 			const isSame = page.epoch === s.epoch && timeline.items[0] === top;

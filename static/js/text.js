@@ -8,7 +8,7 @@ const LONGEST_SHOUT = 16384; // UTF-16 units; a longer text is prose, whatever i
 export const WORD = 'どやさ';
 
 const encoder = new TextEncoder();
-const segmenter = Intl.Segmenter ? new Intl.Segmenter() : null;
+const segmenter = new Intl.Segmenter();
 
 /** Length in UTF-8 bytes: the unit of the server's text_bytes. */
 export const utf8Length = (text) => encoder.encode(text).length;
@@ -24,11 +24,10 @@ export const shoutsPerText = (bytes) => Math.max(1, Math.floor(bytes / utf8Lengt
 
 /** The graphemes of a text, lazily: what a reader would call characters. */
 export function* graphemes(text) {
-	if (!segmenter) yield* text;
-	else for (const { segment } of segmenter.segment(text)) yield segment;
+	for (const { segment } of segmenter.segment(text)) yield segment;
 }
 
-/** How many graphemes must go from the end of text so that it fits into that many UTF-8 bytes. */
+/** How many graphemes must go from the end so that a text fits into that many UTF-8 bytes. */
 export function overflow(text, bytes) {
 	let over = 0;
 	let used = 0;
@@ -39,23 +38,23 @@ export function overflow(text, bytes) {
 	return over;
 }
 
-/** At most limit UTF-16 units of text, cut between graphemes (or, inside a monstrous one, between code points). */
+/** At most limit UTF-16 units, cut between graphemes (inside a monstrous one, between code points). */
 export function beginning(text, limit) {
 	if (text.length <= limit) return text;
-	let cut = segmenter?.segment(text.slice(0, limit + 256)).containing(limit).index || limit;
+	let cut = segmenter.segment(text.slice(0, limit + 256)).containing(limit).index || limit;
 	if (cut < limit / 2) cut = limit;
 	if (/[\uD800-\uDBFF]/.test(text[cut - 1])) cut--;
 	return text.slice(0, cut);
 }
 
-/** The language whose glyphs a text wants; '' leaves it to the page. Han alone is read as Japanese here. */
+/** The language whose glyphs a text wants, or ''. Han alone is read as Japanese here. */
 export function languageOf(text) {
 	if (/[\u3040-\u30ff\uff66-\uff9f]/.test(text)) return 'ja';
 	if (/[\uac00-\ud7af]/.test(text)) return 'ko';
 	return /[\u3400-\u9fff]/.test(text) ? 'ja' : '';
 }
 
-/** A name as it may be sent: trimmed, 1 to 32 graphemes, nothing invisible that rewrites its neighbours; '' when it may not. */
+/** A name as it may be sent: 1 to 32 graphemes, nothing that rewrites its neighbours; '' when it may not. */
 export function cleanName(raw) {
 	const name = raw.normalize('NFC').trim();
 	if (/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u.test(name) || !/[^\p{Cf}\p{Z}]/u.test(name)) return '';

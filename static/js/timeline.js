@@ -20,12 +20,11 @@ export class Timeline {
 	mark = null;
 	#keys = 0;
 
-	/** Adds a message at the end. */
 	append(message) {
 		this.#place(this.items.length, message);
 	}
 
-	/** Adds older messages, oldest first, at the beginning. */
+	/** Adds older messages, oldest first. */
 	prepend(messages) {
 		for (let i = messages.length - 1; i >= 0; i--) this.#place(0, messages[i]);
 	}
@@ -42,7 +41,6 @@ export class Timeline {
 		if (this.items.length) this.#insert(this.items.length, { kind: 'era', first: 0, last: 0, at: this.#now() });
 	}
 
-	/** Changes fields of an item. */
 	set(item, fields) {
 		Object.assign(item, fields);
 		item.version++;
@@ -74,7 +72,7 @@ export class Timeline {
 		return mark !== null && (item.era > mark.era || (item.era === mark.era && item.first > mark.seq));
 	}
 
-	/** Lines that are no messages stand at the time of what is above them, so that they start no day. */
+	/** What is no message stands at the time of what is above it, and starts no day. */
 	#now() {
 		return this.items.at(-1)?.at ?? Date.now();
 	}

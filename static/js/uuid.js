@@ -1,8 +1,8 @@
-// UUIDs of version 7 (RFC 9562 section 5.7). crypto.randomUUID is missing on plain http, where many a room is tried first.
+// UUIDs of version 7 (RFC 9562 section 5.7). crypto.randomUUID is missing on plain http, where many try a room first.
 
 /** A new id whose first 48 bits are the time, in milliseconds since 1970. */
-export function uuid(now = Date.now(), fill = (b) => crypto.getRandomValues(b)) {
-	const b = fill(new Uint8Array(16));
+export function uuid(now = Date.now()) {
+	const b = crypto.getRandomValues(new Uint8Array(16));
 	for (let i = 0; i < 6; i++) b[i] = Math.floor(now / 2 ** (40 - 8 * i)) % 256;
 	b[6] = 0x70 | (b[6] & 0x0f);
 	b[8] = 0x80 | (b[8] & 0x3f);

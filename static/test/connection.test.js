@@ -144,7 +144,10 @@ test('waking up: a silent line is probed and replaced after two seconds', () => 
 	c.live();
 	c.connection.wake();
 	assert.equal(c.last().sent.length, 0, 'it was heard just now');
+	c.clock.advance(1_000);
+	c.last().receive({ type: 'beat' });
 	c.clock.advance(5_000);
+	assert.equal(c.last().sent.length, 0, 'and is heard again');
 	c.connection.wake();
 	assert.deepEqual(c.last().sent, [{ type: 'beat' }]);
 	c.clock.advance(1_000);
@@ -157,6 +160,30 @@ test('waking up: a silent line is probed and replaced after two seconds', () => 
 	assert.equal(c.sockets[0].closedWith, 1000);
 	c.sockets[0].fail(1006);
 	assert.equal(c.phase(), 'connecting', 'the old socket has nothing to say any more');
+});
+
+test('waking up just after it was heard: a line that then stays silent is probed all the same', () => {
+	const c = setUp();
+	c.connection.tryNow();
+	c.live();
+	c.connection.wake();
+	c.clock.advance(2_000);
+	assert.deepEqual(c.last().sent, [{ type: 'beat' }]);
+	c.clock.advance(2_000);
+	assert.equal(c.sockets.length, 2);
+});
+
+test('waking up while a call stays unanswered: it is made anew, once', () => {
+	const c = setUp();
+	c.connection.tryNow();
+	c.clock.advance(5_000);
+	c.connection.wake();
+	assert.deepEqual([c.sockets.length, c.phase()], [2, 'connecting']);
+	c.connection.wake();
+	c.clock.advance(1_000);
+	c.live();
+	c.clock.advance(8_000);
+	assert.deepEqual([c.sockets.length, c.phase()], [2, 'live'], 'this one was answered in time');
 });
 
 test('waking up while waiting dials at once', () => {

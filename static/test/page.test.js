@@ -84,21 +84,18 @@ test('memory: kept, forgotten, and harmless when storage is blocked, full or cor
 	const full = new Memory(() => ({ ...storage(), setItem: () => { throw new Error('QuotaExceededError'); } }));
 	full.set('a', 2);
 	assert.equal(full.get('a'), 2);
-	assert.equal(memory.keyOf({ key: 'doyasa.name' }), 'name');
-	assert.equal(memory.keyOf({ key: null }), '');
 });
 
 test('a reloaded tab is who it was; a duplicated one is not', () => {
 	const area = storage();
 	const original = new Memory(() => area);
-	assert.equal(arrive(original, false), false, 'a new tab');
+	assert.equal(arrive(original), false, 'a new tab');
 	const duplicate = { ...storage() };
 	area.map.forEach((v, k) => duplicate.setItem(k, v));
-	assert.equal(arrive(new Memory(() => duplicate), false), false);
+	assert.equal(arrive(new Memory(() => duplicate)), false);
 	leave(original);
-	assert.equal(arrive(new Memory(() => area), false), true, 'reloaded');
-	assert.equal(arrive(new Memory(() => area), true), true, 'discarded by the browser');
-	assert.equal(arrive(new Memory(() => area), false), false, 'the note serves once');
+	assert.equal(arrive(new Memory(() => area)), true, 'reloaded');
+	assert.equal(arrive(new Memory(() => area)), false, 'the note serves once');
 });
 
 test('a sender’s spot is on the stage, and beside the log where there is room', () => {

@@ -132,6 +132,14 @@ test('a new epoch: said, counted from the start, and its beginning fetched', asy
 	}
 });
 
+test('what a killed server told and did not answer is said again to the next one, and shown once', async () => {
+	const { store, seen, take } = setUp([message(1)]);
+	take(hello({ seq: 0 }), live(0), message(1, 'どやさ', { id: 'x' }));
+	take(hello({ epoch: 'e2', seq: 2, reason: 'epoch' }), message(1, 'どやさ', { id: 'x' }), message(2, 'どやさ', { id: 'y' }), live(2));
+	assert.deepEqual([shown(store), store.shouts, store.last], [['×1', 'era', '×1'], 2, 2]);
+	assert.deepEqual(seen, [[1, true], [1, false], [2, true]]);
+});
+
 test('a page from another epoch fills nothing', async () => {
 	const history = historyOf(() => [2].map((n) => message(n)), 'other');
 	const store = createStore({ fetchPage: history.fetchPage });

@@ -1,0 +1,94 @@
+package hub
+
+import (
+	"slices"
+	"time"
+)
+
+// Who comes and goes: items of the hub goroutine that change a room's members.
+
+func (r *Room) join(it item) {
+	m := it.member
+	if err := r.open(); err != nil {
+		m.owner.Notify(Refused{Err: err})
+		return
+	}
+	m.log = r.logOf(m.form)
+	m.index = len(m.log.members)
+	m.log.members = append(m.log.members, m)
+	m.cursor.log = m.log
+	m.cursor.toEnd()
+	m.people = m.log.people.Load()
+	r.presence.join(m.who)
+	m.owner.Notify(Joined{Head: r.position.Head, Epoch: r.position.Epoch, People: r.presence.snapshot()})
+}
+
+func (r *Room) logOf(form *Form) *Log {
+	for _, l := range r.logs {
+		if l.form == form {
+			return l
+		}
+	}
+	l := newLog(form, r.position.Head)
+	r.logs = append(r.logs, l)
+	return l
+}
+
+func (r *Room) rename(it item) {
+	it.member.who.Name = it.name
+	if it.member.log != nil {
+		r.presence.rename(it.member.who)
+	}
+}
+
+func (r *Room) leave(it item) {
+	r.leavers = append(r.leavers, it.member)
+}
+
+func (r *Room) finishLeaving() {
+	waiting := r.leavers[:0]
+	for _, m := range r.leavers {
+		if m.awaited > 0 {
+			waiting = append(waiting, m)
+			continue
+		}
+		var end int64
+		if m.log != nil {
+			end, _ = m.cursor.End()
+			r.remove(m)
+			r.presence.leave(m.who, time.Now())
+		}
+		m.owner.Notify(Left{End: end})
+		r.hub.release(r)
+	}
+	clear(r.leavers[len(waiting):])
+	r.leavers = waiting
+}
+
+func (r *Room) remove(m *Member) {
+	l := m.log
+	last := l.members[len(l.members)-1]
+	l.members[m.index], last.index = last, m.index
+	l.members[len(l.members)-1] = nil
+	l.members = l.members[:len(l.members)-1]
+	if len(l.members) == 0 {
+		r.hub.logBytes.Add(int64(-l.bytes))
+		r.logs = slices.DeleteFunc(r.logs, func(other *Log) bool { return other == l })
+	}
+}
+
+func (r *Room) tellPeople(timer *time.Timer) {
+	now := time.Now()
+	if told, ok := r.presence.change(now); ok {
+		for _, l := range r.logs {
+			if l.form.People != nil {
+				frame := l.form.People(nil, told)
+				l.people.Store(&frame)
+				l.wake()
+			}
+		}
+	}
+	if due := r.presence.due(); !due.IsZero() {
+		timer.Reset(due.Sub(now))
+	}
+}

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"testing"
+
+	"github.com/doyasa/doyasa/internal/config"
+	"github.com/doyasa/doyasa/wsproto"
+)
+
+// All unfinished messages together are bounded: when there is no memory left, those who
+// make theirs longer are refused, and short ones still pass.
+func TestUnfinishedMessagesAreBounded(t *testing.T) {
+	server := new(Server)
+	newSession := func() *session {
+		return &session{server: server, limits: config.Default().Limits, in: wsproto.NewAssembler(wsproto.RoleServer, wsproto.Limits{})}
+	}
+	feed := func(s *session, b []byte) bool {
+		t.Helper()
+		ok := true
+		for len(b) > 0 {
+			var err error
+			if _, b, err = s.in.Next(b); err != nil {
+				t.Fatal(err)
+			}
+			ok = s.account() && ok
+		}
+		return ok
+	}
+	begun := wsproto.AppendHeader(nil, wsproto.Header{Opcode: wsproto.OpBinary, Fin: true, Masked: true, PayloadLen: 20_000})
+
+	first := newSession()
+	if !feed(first, append(begun, make([]byte, 19_999)...)) {
+		t.Error("refused although there is memory")
+	}
+	if held := server.assembling.Load(); held < 19_999 {
+		t.Errorf("%d bytes are counted, want at least 19,999", held)
+	}
+	server.assembling.Add(maxAssembling)
+	second := newSession()
+	if !feed(second, append(begun, make([]byte, 1000)...)) {
+		t.Error("a short one was refused")
+	}
+	if feed(second, make([]byte, 10_000)) {
+		t.Error("a long one was let through although there is no memory")
+	}
+	if !feed(first, []byte{0}) {
+		t.Error("the end of a message was refused")
+	}
+	if got := server.assembling.Load() - maxAssembling; got != int64(second.in.Buffered()) {
+		t.Errorf("%d bytes are counted, want those of the second, %d", got, second.in.Buffered())
+	}
+}
