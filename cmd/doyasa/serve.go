@@ -115,7 +115,7 @@ func drain(ctx context.Context, app *server.Server, servers []*http.Server, time
 }
 
 const (
-	maxHeaderBytes = 16 << 10        // of a request; net/http adds some slack
+	maxHeaderBytes = 16 << 10         // of a request; net/http adds some slack
 	writeTimeout   = 30 * time.Second // from a request's header to the end of its answer; a WebSocket is not held to it
 	idleTimeout    = 15 * time.Second // between two requests on one connection
 )
