@@ -31,14 +31,15 @@ export function createStage({ el: { stage }, words }) {
 		const wide = innerWidth >= 1100;
 		const { x, y, turn } = spotOf(sender, wide);
 		const size = Math.min(120, 28 + 6 * n);
-		// Its own spot, give or take: the more there are, the more.
-		const near = (range) => (Math.random() - 0.5) * range;
+		// Near its own spot, and within the stage: the more there are, the wider they rain down.
+		const near = (spot, range, least, most) =>
+			Math.max(least + range / 2, Math.min(spot, most - range / 2)) + (Math.random() - 0.5) * range;
 		const half = size * (n > 1 ? 2.1 : 1.6) + 8; // of its width, and a little air
-		const left = Math.min(Math.max(((x + near(5)) * innerWidth) / 100, half), innerWidth - half);
+		const left = near((x * innerWidth) / 100, innerWidth / 20, half, innerWidth - half);
 		const node = h('span', { class: `stamp h${hueOf(sender)}`, lang: 'ja', text: WORD });
 		if (n > 1) node.append(h('small', { text: times(n) }));
 		node.style.setProperty('left', `${left}px`);
-		node.style.setProperty('top', `${Math.min(Math.max(y + near(5 + 2 * alive), 13), wide ? 84 : 66)}%`);
+		node.style.setProperty('top', `${near(y, Math.min(5 + 4 * alive, 50), 12, wide ? 84 : 66)}%`);
 		node.style.setProperty('--turn', `${turn}deg`);
 		node.style.setProperty('--size', `${size}px`);
 		alive++;
