@@ -23,6 +23,7 @@ func (r *Room) join(it item) {
 	m.owner.Notify(Joined{Head: r.position.Head, Epoch: r.position.Epoch, People: r.presence.snapshot()})
 }
 
+// logOf finds the log of a form, or begins it where the room stands.
 func (r *Room) logOf(form *Form) *Log {
 	for _, l := range r.logs {
 		if l.form == form {
@@ -45,6 +46,8 @@ func (r *Room) leave(it item) {
 	r.leavers = append(r.leavers, it.member)
 }
 
+// finishLeaving lets those go who wait for no outcome. It comes after publish, so
+// that a leaver's End is behind everything it said.
 func (r *Room) finishLeaving() {
 	waiting := r.leavers[:0]
 	for _, m := range r.leavers {
@@ -65,6 +68,7 @@ func (r *Room) finishLeaving() {
 	r.leavers = waiting
 }
 
+// remove takes a member out of its log, and the log out of the room with the last one.
 func (r *Room) remove(m *Member) {
 	l := m.log
 	last := l.members[len(l.members)-1]
@@ -77,6 +81,8 @@ func (r *Room) remove(m *Member) {
 	}
 }
 
+// tellPeople publishes a change of presence when one is due, and sets the timer for
+// the next.
 func (r *Room) tellPeople(timer *time.Timer) {
 	now := time.Now()
 	if told, ok := r.presence.change(now); ok {

@@ -98,7 +98,6 @@ func (r *Room) deliver(e Entry) {
 	r.inbox.signal()
 }
 
-// logOf finds the log of a form, or begins it where the room stands.
 func (r *Room) say(it item) {
 	m, from := it.message, it.origin
 	if err := r.open(); err != nil {
@@ -215,9 +214,3 @@ func (r *Room) refuse(e Entry, from origin) {
 		r.answerRetries(m.ID, func(from origin, retry *Message) { from.refused(retry, e.Err) })
 	}
 }
-
-// finishLeaving lets those go who wait for no outcome. It comes after publish, so
-// that a leaver's End is behind everything it said.
-// remove takes a member out of its log, and the log out of the room with the last one.
-// tellPeople publishes a change of presence when one is due, and sets the timer for
-// the next.
