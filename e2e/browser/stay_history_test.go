@@ -209,11 +209,12 @@ func TestKeyboard(t *testing.T) {
 		post(t, s, "doyasa", "さくら", fmt.Sprint("ことば ", n))
 	}
 	tb.waitText("ことば 29")
-	tell := func(height, scale, offset float64) {
-		get[any](tb, fmt.Sprintf(`Object.assign(visualViewport, { height: %v, scale: %v, offsetTop: %v }).dispatchEvent(new Event('resize'))`,
-			height, scale, offset))
-	}
-	tell(667-291, 1, 120)
+	const told = `Object.assign(visualViewport, { height: %v, scale: %v, offsetTop: %v }).dispatchEvent(new Event('resize'))`
+	tell := func(height, scale, offset float64) { get[any](tb, fmt.Sprintf(told, height, scale, offset)) }
+	// It opens just when a message was drawn: between the list's own scrolling and the next frame, which tells of that.
+	get[any](tb, `new MutationObserver((_, observer) => { observer.disconnect(); setTimeout(() => `+fmt.Sprintf(told, 667-291, 1, 120)+`); })
+		.observe(one('[role="log"]'), { childList: true })`)
+	post(t, s, "doyasa", "さくら", "ことば 30")
 	const line = `(({ top, bottom }) => [top, bottom])(one('#composer').getBoundingClientRect())`
 	tb.wait(`!one('` + seal + `').checkVisibility()`)
 	at := get[[]float64](tb, line)

@@ -29,11 +29,16 @@ export function createList({ el: { scroller, log, older, pill, panel }, store, w
 	let first = null; // the item the window begins with, while not sticking
 	let leftAt = 0; // store.arrived when the reader left the bottom
 	let reachesEnd = true; // the window held the newest item when it was last drawn
+	let top = 0; // scrollTop when it was last seen
 	let voice = 0;
 	let pages = 0; // asked for because the view was not full
 
-	const toBottom = () => (scroller.scrollTop = scroller.scrollHeight);
 	const begin = () => Math.max(0, stick ? timeline.items.length - AT_REST : timeline.items.indexOf(first));
+
+	function toBottom() {
+		scroller.scrollTop = scroller.scrollHeight;
+		top = scroller.scrollTop;
+	}
 
 	/** The rows to show: the window's items, and the lines between them. */
 	function visible() {
@@ -131,7 +136,10 @@ export function createList({ el: { scroller, log, older, pill, panel }, store, w
 
 	function scrolled() {
 		const below = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
-		setStick(below <= NEAR && reachesEnd);
+		// Only a reader who goes up leaves the newest: a keyboard that opens, or a line more below, is no reason.
+		const leaves = scroller.scrollTop < top;
+		top = scroller.scrollTop;
+		setStick((below <= NEAR || (stick && !leaves)) && reachesEnd);
 		if (!stick && scroller.scrollTop < AHEAD) readOlder();
 		else if (below < AHEAD && !reachesEnd) move(STEP);
 		showPill();
