@@ -28,6 +28,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"config"}, "doyasa: want a command: check or print\nusage: doyasa config [flags]; more with doyasa config --help\n"},
 		{[]string{"config", "chekc"}, "doyasa: unknown command \"chekc\"; want check\nusage: doyasa config [flags]; more with doyasa config --help\n"},
 		{[]string{"version", "--listen", ":1"}, "doyasa: unknown flag: --listen\nusage: doyasa version [flags]; more with doyasa version --help\n"},
+		{[]string{"--limits-burts", "1"}, "doyasa: unknown flag: --limits-burts; the nearest is --limits-burst\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"--prot", "1"}, "doyasa: unknown flag: --prot\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"serve", "--listen"}, "doyasa: flag needs an argument: --listen\nusage: doyasa serve [flags]; more with doyasa serve --help\n"},
 		{[]string{"--limits-burst", "1", "--limits-burst", "1"}, "doyasa: invalid argument \"1\" for \"--limits-burst\" flag: given twice\nusage: doyasa [flags]; more with doyasa --help\n"},

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/doyasa/doyasa/internal/config"
 )
 
 // newRoot is the whole command tree. Without a subcommand it serves.
@@ -28,7 +32,7 @@ Without a command it serves, as "doyasa serve" does. It needs no configuration; 
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.Flags().SortFlags = false
 	root.Flags().AddFlagSet(serve.Flags()) // the same flags, so they end in serve's settings whichever way it was called
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c, err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c, withNearest(c, err)} })
 	root.AddCommand(serve, newHealthcheck(environ), newConfig(environ), newVersion())
 	takeNoArguments(root)
 	return root
@@ -42,6 +46,20 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// withNearest adds to the error about an unknown flag which one was probably meant.
+func withNearest(c *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return err
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if name := config.Nearest(unknown.GetSpecifiedName(), names); name != "" {
+		return fmt.Errorf("%w; the nearest is --%s", err, name)
+	}
+	return err
+}
 
 // takeNoArguments makes words that are neither command nor flag an error, for c and everything below it.
 func takeNoArguments(c *cobra.Command) {

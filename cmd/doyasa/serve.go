@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -147,7 +148,8 @@ func listen(ctx context.Context, key, address string) (net.Listener, error) {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s: %s is taken by another program", key, address)
+		flag := strings.ReplaceAll(key, "_", "-")
+		return nil, fmt.Errorf("%s: %s is taken by another program; --%s chooses another address", key, address, flag)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%s: user %d may not listen on %s; ports from 1024 need no privilege", key, os.Getuid(), address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -74,8 +74,8 @@ func TestServeCannotListen(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--listen", address}, "doyasa: listen: " + address + " is taken by another program\n"},
-		{[]string{"--listen", "127.0.0.1:0", "--ops-listen", address}, "doyasa: ops_listen: " + address + " is taken by another program\n"},
+		{[]string{"--listen", address}, "doyasa: listen: " + address + " is taken by another program; --listen chooses another address\n"},
+		{[]string{"--listen", "127.0.0.1:0", "--ops-listen", address}, "doyasa: ops_listen: " + address + " is taken by another program; --ops-listen chooses another address\n"},
 		{[]string{"--listen", "192.0.2.77:3000"}, "doyasa: listen: 192.0.2.77:3000 is no address of this machine\n"},
 	} {
 		p := start(t, row.args...)

@@ -2,6 +2,16 @@ package config
 
 import "strings"
 
+// Nearest returns the candidate that name was probably meant to be: the one with the fewest typing mistakes, and with two at most.
+// It is empty if there is none.
+func Nearest(name string, candidates []string) string {
+	best := nearest(name, candidates)
+	if distance(name, best) > 2 {
+		return ""
+	}
+	return best
+}
+
 // nearest returns the candidate with the fewest typing mistakes to name: its whole, or for a dotted candidate what follows the
 // dot, so that a key written outside its section is found too.
 func nearest(name string, candidates []string) string {
