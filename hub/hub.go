@@ -52,7 +52,8 @@ type Options struct {
 	// DefaultRoom is never retired.
 	DefaultRoom string
 	// MaxRooms bounds the rooms that exist at once, with one place kept for the default
-	// room; at the bound the longest-empty one is retired, its history with it. 0: no limit.
+	// room; at the bound the longest-empty one is retired, and its history with it if the
+	// journal is one that forgets (see Journal.Close). 0: no limit.
 	MaxRooms int
 	// LogBytes bounds the wire bytes a log keeps per room and form; 0: 4 MiB.
 	LogBytes int

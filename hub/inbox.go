@@ -24,8 +24,8 @@ func (o origin) await(n int) {
 }
 
 // repeated answers a retry as the message was stored the first time.
-func (o origin) repeated(m *Message, was stored) {
-	m.Seq, m.Prev, m.At = was.seq, was.prev, was.at
+func (o origin) repeated(m *Message, was Stored) {
+	m.Seq, m.Prev, m.At = was.Seq, was.Prev, was.At
 	if o.reply != nil {
 		o.reply(m, nil)
 		return
@@ -66,7 +66,7 @@ func (in *inbox) put(it item) {
 // offer adds a message, or tells that there is no space. If refused, a member's owner is
 // woken once there is.
 func (in *inbox) offer(it item) bool {
-	size := it.message.size()
+	size := it.message.Size()
 	in.mu.Lock()
 	if in.bytes > 0 && in.bytes+size > in.limit {
 		if m := it.member; m != nil && !m.paused {

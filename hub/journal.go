@@ -1,5 +1,7 @@
 package hub
 
+import "errors"
+
 // A Journal decides the order of a room's messages and keeps them. It is asynchronous:
 // a message handed over comes back as an Entry, among those of other processes that
 // use the same journal, and a room publishes only what has come back.
@@ -8,8 +10,9 @@ package hub
 type Journal interface {
 	// Open makes a room ready and returns where its order stands. From then on deliver
 	// is called with every entry behind that point, in order, one call at a time, without
-	// any lock held that Append or Page take. deliver does not block.
-	Open(room string, deliver func(Entry)) (Position, error)
+	// any lock held that Append or Page take. deliver does not block, and Open does not
+	// wait for a disk or a network: the hub goroutine calls it.
+	Open(room string, deliver func(Entry)) (Opened, error)
 	// Append hands over m for its place in the order and does not wait. m comes back as
 	// an Entry with the same pointer, Seq and Prev set; deliver may be called before
 	// Append returns. A transient message keeps its place among the others but gets no
@@ -18,7 +21,8 @@ type Journal interface {
 	// Page reads messages that are still kept and hands them to done, once, maybe before it
 	// returns. It may be ahead of what the room has published.
 	Page(room string, q PageQuery, done func(Page, error))
-	// Close ends a room. A journal in memory forgets it.
+	// Close ends a room. A journal in memory forgets it; a durable one keeps all of it for
+	// the next Open.
 	Close(room string)
 }
 
@@ -27,6 +31,18 @@ type Position struct {
 	Head  uint64 // the newest Seq, 0 if there never was one
 	Epoch string // changes when Seq starts over; never empty
 }
+
+// Opened is a room as a journal hands it over.
+type Opened struct {
+	Position
+	// Recent has the idempotent messages whose retries must still be recognised, oldest
+	// first, whether they are kept or not: see RecentAge and RecentIDs.
+	Recent []Stored
+}
+
+// ErrUnavailable: the journal cannot store anything at present, what it has can be read.
+// An Entry's Err may wrap it.
+var ErrUnavailable = errors.New("hub: the journal takes no messages")
 
 // An Entry is a message in its place, or the refusal of one that this process appended.
 type Entry struct {

@@ -43,12 +43,12 @@ func NewMemory(o MemoryOptions) *Memory {
 }
 
 // Open implements Journal.
-func (j *Memory) Open(room string, deliver func(Entry)) (Position, error) {
+func (j *Memory) Open(room string, deliver func(Entry)) (Opened, error) {
 	r := &memoryRoom{deliver: deliver, Position: Position{Epoch: j.opts.NewEpoch()}}
 	j.mu.Lock()
 	j.rooms[room] = r
 	j.mu.Unlock()
-	return r.Position, nil
+	return Opened{Position: r.Position}, nil
 }
 
 // Append implements Journal.
@@ -60,8 +60,8 @@ func (j *Memory) Append(room string, m *Message) {
 		r.Head++
 		m.Seq = r.Head
 		r.kept = append(r.kept, m)
-		r.bytes += m.size()
-		j.total += m.size()
+		r.bytes += m.Size()
+		j.total += m.Size()
 		j.trim(r)
 	}
 	j.mu.Unlock()
@@ -93,7 +93,7 @@ func (j *Memory) trim(r *memoryRoom) {
 }
 
 func (j *Memory) dropOldest(r *memoryRoom) {
-	size := r.kept[0].size()
+	size := r.kept[0].Size()
 	r.bytes -= size
 	j.total -= size
 	r.kept[0] = nil // the array lives on until append moves the rest

@@ -33,8 +33,8 @@ type Message struct {
 // messageOverhead is what a message costs beside its payload when bytes are counted.
 const messageOverhead = 160
 
-// size is what the message counts against limits in bytes.
-func (m *Message) size() int { return len(m.Payload) + messageOverhead }
+// Size is what the message counts against limits in bytes: its payload, and 160 bytes for the rest.
+func (m *Message) Size() int { return len(m.Payload) + messageOverhead }
 
 // A Form is one way of putting a room on the wire. Members with the same *Form share
 // one log, so its functions run once per message and not once per member. They are

@@ -2,48 +2,48 @@ package hub
 
 import "time"
 
-// How long an id is remembered at least, and how many are remembered at least. Both
-// outlive the message: a retry must be recognised even when what it repeats is no
-// longer kept.
+// How long an id is remembered at least, and how many of a room are remembered at
+// least. Both outlive the message: a retry must be recognised even when what it repeats
+// is no longer kept. A journal that outlives the process remembers as much.
 const (
-	recentAge = 10 * time.Minute
-	recentIDs = 100_000
+	RecentAge = 10 * time.Minute
+	RecentIDs = 100_000
 )
+
+// Stored is what a retry of an idempotent message is answered with.
+type Stored struct {
+	ID        ID
+	Seq, Prev uint64
+	At        int64 // Unix milliseconds
+}
 
 // recent remembers the ids of a room's published messages, so that a retry is answered
 // and not stored twice. It belongs to the hub goroutine.
 type recent struct {
-	seen  map[ID]stored
+	seen  map[ID]Stored
 	order []ID // the keys of seen, oldest first
 }
 
-// stored is what a retry is answered with.
-type stored struct {
-	seq, prev uint64
-	at        int64 // Unix milliseconds
-}
-
-func (s *recent) find(id ID) (stored, bool) {
+func (s *recent) find(id ID) (Stored, bool) {
 	was, ok := s.seen[id]
 	return was, ok
 }
 
-// add remembers m as it was stored, and forgets those that are both old and many. Of
-// one id the first message counts.
-func (s *recent) add(m *Message, now time.Time) stored {
-	if was, ok := s.seen[m.ID]; ok {
+// add remembers what was stored, and forgets those that are both old and many. Of one id
+// the first message counts, which it returns.
+func (s *recent) add(is Stored, now time.Time) Stored {
+	if was, ok := s.seen[is.ID]; ok {
 		return was
 	}
 	if s.seen == nil {
-		s.seen = make(map[ID]stored)
+		s.seen = make(map[ID]Stored)
 	}
-	was := stored{seq: m.Seq, prev: m.Prev, at: m.At}
-	s.seen[m.ID] = was
-	s.order = append(s.order, m.ID)
-	tooOld := now.Add(-recentAge).UnixMilli()
-	for len(s.order) > recentIDs && s.seen[s.order[0]].at < tooOld {
+	s.seen[is.ID] = is
+	s.order = append(s.order, is.ID)
+	tooOld := now.Add(-RecentAge).UnixMilli()
+	for len(s.order) > RecentIDs && s.seen[s.order[0]].At < tooOld {
 		delete(s.seen, s.order[0])
 		s.order = s.order[1:]
 	}
-	return was
+	return is
 }

@@ -32,7 +32,7 @@ func TestRecent(t *testing.T) {
 			var s recent
 			for n := range c.ids + 1 {
 				at := start.Add(c.span * time.Duration(n) / time.Duration(c.ids))
-				s.add(&Message{ID: id(n), Seq: uint64(n + 1), Prev: uint64(n), At: at.UnixMilli()}, at)
+				s.add(Stored{ID: id(n), Seq: uint64(n + 1), Prev: uint64(n), At: at.UnixMilli()}, at)
 			}
 			for _, n := range []int{0, c.forget - 1, c.forget, c.ids} {
 				if n < 0 {
@@ -42,7 +42,7 @@ func TestRecent(t *testing.T) {
 				if ok != (n >= c.forget) {
 					t.Fatalf("id %d of %d known: %v, want the first %d to be forgotten", n, c.ids+1, ok, c.forget)
 				}
-				if ok && (was.seq != uint64(n+1) || was.prev != uint64(n)) {
+				if ok && (was.Seq != uint64(n+1) || was.Prev != uint64(n)) {
 					t.Fatalf("id %d stored as %+v, want Seq %d", n, was, n+1)
 				}
 			}
@@ -56,8 +56,8 @@ func TestRecent(t *testing.T) {
 // Of one id the first message counts, whatever a journal delivers later.
 func TestRecentKeepsTheFirst(t *testing.T) {
 	var s recent
-	for _, m := range []*Message{{Seq: 5, Prev: 4, At: 1}, {Seq: 9, Prev: 8, At: 2}} {
-		if was := s.add(m, time.Now()); was != (stored{5, 4, 1}) {
+	for _, m := range []Stored{{Seq: 5, Prev: 4, At: 1}, {Seq: 9, Prev: 8, At: 2}} {
+		if was := s.add(m, time.Now()); was != (Stored{Seq: 5, Prev: 4, At: 1}) {
 			t.Errorf("add = %+v, want Seq 5", was)
 		}
 	}

@@ -83,11 +83,16 @@ func (r *Room) open() error {
 	if r.position.Epoch != "" {
 		return nil
 	}
-	position, err := r.hub.journal.Open(r.name, r.deliver)
-	if err == nil {
-		r.position = position
+	opened, err := r.hub.journal.Open(r.name, r.deliver)
+	if err != nil {
+		return err
 	}
-	return err
+	r.position = opened.Position
+	now := time.Now()
+	for _, was := range opened.Recent {
+		r.recent.add(was, now)
+	}
+	return nil
 }
 
 // deliver takes an entry from the journal, in whatever goroutine.
@@ -101,13 +106,13 @@ func (r *Room) deliver(e Entry) {
 func (r *Room) say(it item) {
 	m, from := it.message, it.origin
 	if err := r.open(); err != nil {
-		r.inbox.done(m.size())
+		r.inbox.done(m.Size())
 		from.refused(m, err)
 		return
 	}
 	if m.Idempotent {
 		if was, known := r.recent.find(m.ID); known {
-			r.inbox.done(m.size())
+			r.inbox.done(m.Size())
 			from.repeated(m, was)
 			return
 		}
@@ -128,7 +133,7 @@ func (r *Room) say(it item) {
 func (r *Room) answerRetries(id ID, answer func(origin, *Message)) {
 	for _, it := range r.retries[id] {
 		it.await(-1)
-		r.inbox.done(it.message.size())
+		r.inbox.done(it.message.Size())
 		answer(it.origin, it.message)
 	}
 	delete(r.retries, id)
@@ -164,7 +169,7 @@ func (r *Room) publish() {
 		from, own := r.inFlight[e.Message]
 		if own {
 			delete(r.inFlight, e.Message)
-			freed += e.Message.size()
+			freed += e.Message.Size()
 			from.await(-1)
 		}
 		if e.Err != nil {
@@ -200,7 +205,7 @@ func (r *Room) append(m *Message) {
 		}
 	}
 	if m.Idempotent {
-		was := r.recent.add(m, time.Now())
+		was := r.recent.add(Stored{m.ID, m.Seq, m.Prev, m.At}, time.Now())
 		r.answerRetries(m.ID, func(from origin, retry *Message) { from.repeated(retry, was) })
 	}
 }

@@ -223,10 +223,10 @@ type unopenable struct {
 	failures int
 }
 
-func (j *unopenable) Open(room string, deliver func(hub.Entry)) (hub.Position, error) {
+func (j *unopenable) Open(room string, deliver func(hub.Entry)) (hub.Opened, error) {
 	if j.failures > 0 {
 		j.failures--
-		return hub.Position{}, errRefused
+		return hub.Opened{}, errRefused
 	}
 	return j.Journal.Open(room, deliver)
 }

@@ -46,7 +46,7 @@ func newServe(environ []string) *cobra.Command {
 }
 
 // serve runs the server with a configuration until a signal, logging to w.
-func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os.Signal) error {
+func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os.Signal) (err error) {
 	log, err := newLogger(w, l.Log)
 	if err != nil {
 		return err
@@ -54,7 +54,16 @@ func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os
 	for _, notice := range l.Notices {
 		log.Warn().Msg(notice)
 	}
-	app, err := server.New(server.Options{Config: l.Config, Log: log, Page: static.Files})
+	options := server.Options{Config: l.Config, Log: log, Page: static.Files}
+	history, err := openHistory(l, log)
+	if err != nil {
+		return err
+	}
+	if history != nil {
+		options.Journal = history
+		defer func() { err = errors.Join(err, history.Stop()) }()
+	}
+	app, err := server.New(options)
 	if err != nil {
 		return err
 	}

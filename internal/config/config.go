@@ -57,12 +57,14 @@ type Limits struct {
 
 // History says how many messages are kept for newcomers and those who come back.
 type History struct {
-	Store      string        // memory
+	Store      string        // memory or embedded
 	Messages   int           // kept per room
 	Bytes      int64         // kept per room
 	TotalBytes int64         // kept in all rooms together
 	MaxAge     time.Duration // 0: no limit
 	Join       int           // shown to a newcomer, at most Messages
+	Dir        string        // the folder of the embedded store
+	Sync       time.Duration // of the embedded store: on disk that long after it was acknowledged; 0: before
 }
 
 // Default is the configuration of a server that was told nothing.
@@ -89,6 +91,7 @@ func Default() Config {
 			Bytes:      8 << 20,
 			TotalBytes: 256 << 20,
 			Join:       50,
+			Dir:        "data",
 		},
 	}
 }

@@ -65,8 +65,8 @@ var keys = []Key{
 	{"limits.drain_timeout", `from SIGTERM to the end`,
 		func(c *Config) value { return duration{&c.Limits.DrainTimeout, false, time.Hour} }},
 
-	{"history.store", `memory`,
-		func(c *Config) value { return text{&c.History.Store, oneOf("memory")} }},
+	{"history.store", `memory, or embedded: survives a restart`,
+		func(c *Config) value { return text{&c.History.Store, oneOf("memory", "embedded")} }},
 	{"history.messages", `kept per room, whichever limit comes first`,
 		func(c *Config) value { return integer(&c.History.Messages, 1, 100_000_000) }},
 	{"history.bytes", `per room`,
@@ -77,6 +77,10 @@ var keys = []Key{
 		func(c *Config) value { return duration{&c.History.MaxAge, true, 3650 * day} }},
 	{"history.join", `shown to a newcomer`,
 		func(c *Config) value { return integer(&c.History.Join, 0, 100_000) }},
+	{"history.dir", `store embedded: its folder`,
+		func(c *Config) value { return text{&c.History.Dir, parsePath} }},
+	{"history.sync", `store embedded: always, or an interval such as 1s: faster, see docs/durability.md`,
+		func(c *Config) value { return interval{&c.History.Sync} }},
 }
 
 // Keys returns every setting in the order of the file. The slice is the caller's.

@@ -153,6 +153,32 @@ func (d duration) set(s string) error {
 	return nil
 }
 
+// interval is a field of time that may be the word always, which is 0.
+type interval struct{ p *time.Duration }
+
+const always = "always"
+
+func (i interval) kind() string { return "interval" }
+func (i interval) yaml() string { return i.text() }
+
+func (i interval) text() string {
+	if *i.p == 0 {
+		return always
+	}
+	return i.p.String()
+}
+
+func (i interval) set(s string) error {
+	if s == always {
+		*i.p = 0
+		return nil
+	}
+	if err := (duration{i.p, false, time.Hour}).set(s); err != nil {
+		return fmt.Errorf("want %s, or an interval with its unit (ms, s, m) such as 1s, from 1ms to 1h", always)
+	}
+	return nil
+}
+
 // oneOf accepts the listed words only.
 func oneOf(words ...string) func(string) (string, error) {
 	return func(s string) (string, error) {
@@ -171,6 +197,14 @@ func optional(parse func(string) (string, error)) func(string) (string, error) {
 		}
 		return parse(s)
 	}
+}
+
+// parsePath accepts any path; whether it can be used shows when it is.
+func parsePath(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("want the name of a folder")
+	}
+	return s, nil
 }
 
 // parseFolder accepts a path as it stands; Load looks whether it is there.

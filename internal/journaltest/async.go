@@ -133,7 +133,7 @@ func (j *Async) Trim(name string) {
 }
 
 // Open implements hub.Journal.
-func (j *Async) Open(name string, deliver func(hub.Entry)) (hub.Position, error) {
+func (j *Async) Open(name string, deliver func(hub.Entry)) (hub.Opened, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	r := j.rooms[name]
@@ -142,7 +142,7 @@ func (j *Async) Open(name string, deliver func(hub.Entry)) (hub.Position, error)
 		j.rooms[name] = r
 	}
 	r.deliver = deliver
-	return r.Position, nil
+	return hub.Opened{Position: r.Position}, nil
 }
 
 // Append implements hub.Journal.

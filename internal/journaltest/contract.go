@@ -41,6 +41,7 @@ type opened struct {
 	journal hub.Journal
 	name    string
 	start   hub.Position
+	recent  []hub.Stored
 	entries chan hub.Entry // what was delivered; deliver sends, never closed
 	busy    atomic.Bool    // deliver is running
 }
@@ -48,8 +49,7 @@ type opened struct {
 func openRoom(t *testing.T, j hub.Journal, name string) *opened {
 	t.Helper()
 	o := &opened{t: t, journal: j, name: name, entries: make(chan hub.Entry, 10_000)}
-	var err error
-	o.start, err = j.Open(name, func(e hub.Entry) {
+	at, err := j.Open(name, func(e hub.Entry) {
 		if !o.busy.CompareAndSwap(false, true) {
 			t.Error("deliver was called while it ran")
 		}
@@ -59,6 +59,7 @@ func openRoom(t *testing.T, j hub.Journal, name string) *opened {
 	if err != nil {
 		t.Fatalf("Open(%q) = %v", name, err)
 	}
+	o.start, o.recent = at.Position, at.Recent
 	return o
 }
 

@@ -30,6 +30,8 @@ var rules = []rule{
 	{module + "wsproto", []string{"internal/server"}, "only the server knows both rooms and frames; internal/loop moves bytes and knows no frame"},
 	{module + "internal/loop", []string{"internal/server"}, "connections are handed to a loop by the server alone"},
 	{module + "internal/server", []string{"cmd/doyasa"}, "only the binary starts things"},
+	{module + "internal/journal", []string{"cmd/doyasa"}, "only the binary starts things"},
+	{"github.com/nats-io/", []string{"internal/journal"}, "rooms and server know a journal, not the one that stores"},
 	{module + "internal/config", []string{"cmd/doyasa", "internal/server"}, "hub, wsproto and loop have options of their own"},
 	{module + "static", []string{"cmd/doyasa"}, "the page is handed to the server"},
 	{module + "internal/conntest", nil, "it is for tests"},
@@ -40,7 +42,7 @@ var rules = []rule{
 	{"github.com/rs/zerolog/log", nil, "a logger is passed by value; there is no global one"},
 	{"log", []string{"cmd/doyasa"}, "zerolog is the logger; net/http alone is given another"},
 	{"github.com/google/uuid", []string{"cmd/doyasa", "internal/server", "internal/journal"}, "ids are given where the protocol is spoken"},
-	{"encoding/json", []string{"internal/server", "cmd/doyasa", "internal/config"}, "JSON is one form of the wire, and the server's business"},
+	{"encoding/json", []string{"internal/server", "cmd/doyasa", "internal/config", "internal/journal"}, "JSON is one form of the wire, and the server's business"},
 	{"net/http", []string{"internal/server", "cmd/doyasa"}, "HTTP ends at the edge"},
 }
 

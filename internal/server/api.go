@@ -169,6 +169,8 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, room string, m 
 		answerError(w, http.StatusServiceUnavailable, "rooms_full", "there are rooms.max rooms and each has somebody in it", 10*time.Second)
 	case errors.Is(err, hub.ErrBusy), errors.Is(err, hub.ErrClosed):
 		answerError(w, http.StatusServiceUnavailable, errBusy.code, errBusy.text, time.Second)
+	case errors.Is(err, hub.ErrUnavailable):
+		answerError(w, http.StatusServiceUnavailable, errNotStored.code, errNotStored.text, 30*time.Second)
 	default:
 		s.log.Error().Err(err).Msg("not stored")
 		answerError(w, http.StatusServiceUnavailable, errInternal.code, errInternal.text, time.Second)

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"unicode"
 
@@ -29,8 +30,20 @@ var (
 	errBadName     = &clientError{"bad_name", "a name is 1 to 32 characters and nothing invisible"}
 	errRateLimited = &clientError{"rate_limited", "too many messages"}
 	errBusy        = &clientError{"busy", "the room cannot take more just now"}
+	errNotStored   = &clientError{"not_stored", "the history takes no messages at present; what it has can be read"}
 	errInternal    = &clientError{"internal", "the message could not be stored"}
 )
+
+// refusal is what a client is told about a message that the journal did not take.
+func refusal(err error) *clientError {
+	switch {
+	case errors.Is(err, hub.ErrBusy):
+		return errBusy
+	case errors.Is(err, hub.ErrUnavailable):
+		return errNotStored
+	}
+	return errInternal
+}
 
 // fields are a client's message: keys match exactly, of a doubled one the last counts,
 // and what is not known is ignored.

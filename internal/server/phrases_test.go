@@ -22,7 +22,7 @@ func TestPageHasWordsForEveryCode(t *testing.T) {
 	}
 	var keys []string
 	for _, wrong := range []*clientError{errBadJSON, errBadType, errUnknownType, errBadText, errTextEmpty, errTextTooLong, errBadID,
-		errBadName, errRateLimited, errBusy, errInternal} {
+		errBadName, errRateLimited, errBusy, errNotStored, errInternal} {
 		keys = append(keys, "error."+wrong.code)
 	}
 	for _, reason := range []string{"bad_query", "bad_room", "bad_after", "too_many_errors", "rooms_full", "overtaken", "pong_timeout", "restart"} {

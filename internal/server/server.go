@@ -33,6 +33,9 @@ type Options struct {
 	Config config.Config
 	Log    zerolog.Logger
 	Page   fs.FS // the built-in page, rooted at index.html
+	// Journal orders and keeps what is said. Whoever opened it ends it, after Shutdown.
+	// Nil: one in memory, bounded by Config.History.
+	Journal hub.Journal
 }
 
 // sockets moves the bytes of sessions; see package loop.
@@ -91,14 +94,18 @@ func New(o Options) (*Server, error) {
 	for _, origin := range cfg.Origins() {
 		s.origins[origin] = true
 	}
-	s.hub = hub.New(hub.Options{
-		Journal: hub.NewMemory(hub.MemoryOptions{
+	journal := o.Journal
+	if journal == nil {
+		journal = hub.NewMemory(hub.MemoryOptions{
 			Messages:   cfg.History.Messages,
 			Bytes:      int(cfg.History.Bytes),
 			TotalBytes: int(cfg.History.TotalBytes),
 			MaxAge:     cfg.History.MaxAge,
 			NewEpoch:   func() string { return uuid.Must(uuid.NewV7()).String() },
-		}),
+		})
+	}
+	s.hub = hub.New(hub.Options{
+		Journal:     journal,
 		DefaultRoom: cfg.Rooms.Default,
 		MaxRooms:    cfg.Rooms.Max,
 	})

@@ -162,8 +162,11 @@ func (v *v1) notice(n hub.Notice) {
 			v.session.close(wsproto.CloseTryAgainLater, errInternal.code, nil)
 			return
 		}
-		v.session.log.Error().Err(n.Err).Msg("not stored")
-		v.send(errorFrame{Type: "error", Code: errInternal.code, ID: uuid.UUID(n.ID).String(), Text: errInternal.text})
+		wrong := refusal(n.Err)
+		if wrong == errInternal { // the others are told by whom they concern, once
+			v.session.log.Error().Err(n.Err).Msg("not stored")
+		}
+		v.send(errorFrame{Type: "error", Code: wrong.code, ID: uuid.UUID(n.ID).String(), Text: wrong.text})
 	}
 }
 

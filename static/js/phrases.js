@@ -67,6 +67,7 @@ export default {
 	"error.bad_id": ["送信の番号が正しくありません。", "The message's id is not valid."],
 	"error.bad_name": ["その名前は使えません。", "That name cannot be used."],
 	"error.busy": ["混み合っています。自動で送り直します。", "The room is busy. It will be sent again by itself."],
+	"error.not_stored": ["サーバーがいま記録できません。しばらくしてから、もう一度送ってください。", "The server cannot keep messages just now. Please send it again in a while."],
 	"error.internal": ["サーバーで問題が起きました。", "Something went wrong on the server."],
 	"error.unknown": ["送れませんでした。", "It could not be sent."],
 	"close.bad_query": ["アドレスを読み取れませんでした。", "The address could not be read."],

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"github.com/doyasa/doyasa/internal/config"
+	"github.com/doyasa/doyasa/internal/journal"
+)
+
+// journalOptions are what the settings say about a durable history.
+func journalOptions(l *config.Loaded) journal.Options {
+	h := l.History
+	return journal.Options{
+		Limits: journal.Limits{
+			Messages:   h.Messages,
+			Bytes:      int(h.Bytes),
+			TotalBytes: int(h.TotalBytes),
+			MaxAge:     h.MaxAge,
+		},
+		Dir:          h.Dir,
+		Sync:         h.Sync,
+		MessageBytes: int(l.Limits.MessageBytes),
+		NewEpoch:     func() string { return uuid.Must(uuid.NewV7()).String() },
+	}
+}
+
+// openHistory opens the durable history, or returns nil if there is to be none.
+func openHistory(l *config.Loaded, log zerolog.Logger) (*journal.Journal, error) {
+	if l.History.Store == "memory" {
+		return nil, nil
+	}
+	o := journalOptions(l)
+	o.Report = func(err error) { log.Error().Msg(err.Error()) }
+	j, err := journal.OpenEmbedded(o)
+	if err != nil {
+		return nil, fmt.Errorf("history.dir: %w", err)
+	}
+	s := j.Stats()
+	log.Info().Str("dir", l.History.Dir).Int("rooms", s.Rooms).Int("messages", s.Messages).Msg("history is kept on disk")
+	return j, nil
+}

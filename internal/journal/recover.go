@@ -1,0 +1,151 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/doyasa/doyasa/hub"
+)
+
+const (
+	metaLayout = "doyasa-layout"
+	metaEpoch  = "doyasa-epoch"
+)
+
+// openStream finds the stream, or makes it, and returns its state. The epoch and the
+// layout stand in its metadata.
+func (j *Journal) openStream(ctx context.Context, config jetstream.StreamConfig) (jetstream.StreamState, error) {
+	s, err := j.js.Stream(ctx, config.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		config.Metadata = map[string]string{metaLayout: strconv.Itoa(layout), metaEpoch: j.opts.NewEpoch()}
+		s, err = j.js.CreateStream(ctx, config)
+	}
+	if err != nil {
+		return jetstream.StreamState{}, err
+	}
+	info := s.CachedInfo()
+	meta := info.Config.Metadata
+	if v := meta[metaLayout]; v != strconv.Itoa(layout) {
+		return jetstream.StreamState{}, fmt.Errorf("the history is of layout %q, and this version of doyasa knows layout %d: "+
+			"run the version that wrote it, or doyasa export with that one and doyasa import with this one", v, layout)
+	}
+	if j.epoch = meta[metaEpoch]; j.epoch == "" {
+		return jetstream.StreamState{}, errors.New("the history has no epoch in its metadata: it was not made by doyasa")
+	}
+	j.stream = config.Name
+	j.next = info.State.LastSeq + 1
+	return info.State, nil
+}
+
+// A damage is something in the stream that is not what was stored there.
+type damage struct {
+	seq  uint64
+	room string // "" if that is what cannot be read
+	err  error
+}
+
+func (d *damage) Error() string {
+	of := ""
+	if d.room != "" {
+		of = " of room " + d.room
+	}
+	return fmt.Sprintf("message %d%s: %v", d.seq, of, d.err)
+}
+
+// errHole: the message before one is neither there nor trimmed.
+var errHole = errors.New("what stood before it is missing")
+
+// recover reads the stream once, from one end to the other, and makes the index of it.
+// It returns what is damaged, as far as that can be told by the records: each has its
+// own sum and says which one of its room is before it.
+func (j *Journal) recover(state jetstream.StreamState) ([]*damage, error) {
+	if state.Msgs == 0 {
+		return nil, nil
+	}
+	sub, err := j.nc.SubscribeSync(j.nc.NewInbox() + ".*")
+	if err != nil {
+		return nil, err
+	}
+	defer sub.Unsubscribe()
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		return nil, err
+	}
+	pg := &pager{journal: j, inbox: strings.TrimSuffix(sub.Subject, ".*"), sub: sub}
+	var damaged []*damage
+	holes := make(map[*room][]hole)
+	count := uint64(0)
+	for from := state.FirstSeq; from <= state.LastSeq; {
+		got, err := pg.scan(from)
+		for _, rec := range got {
+			count++
+			from = rec.seq + 1
+			if d := j.recoverRecord(rec, holes); d != nil {
+				damaged = append(damaged, d)
+			}
+		}
+		if errors.Is(err, errEnd) || err == nil && len(got) == 0 {
+			break
+		}
+		if err != nil {
+			return damaged, fmt.Errorf("from message %d on: %w", from, err)
+		}
+	}
+	if count < state.Msgs {
+		damaged = append(damaged, &damage{seq: state.LastSeq, err: fmt.Errorf("%d of %d messages up to it cannot be read", state.Msgs-count, state.Msgs)})
+	}
+	for r, found := range holes {
+		for _, h := range found {
+			if h.seq > r.floor && h.prev != r.floor {
+				damaged = append(damaged, &damage{h.seq, r.name, errHole})
+			}
+		}
+	}
+	for _, r := range j.index.rooms {
+		j.index.enforce(r)
+	}
+	return damaged, nil
+}
+
+// A hole stands in front of a message whose prev is not what was read before it. That is
+// fine at the floor of a room, which is known only in the end.
+type hole struct{ seq, prev uint64 }
+
+func (j *Journal) recoverRecord(rec raw, holes map[*room][]hole) *damage {
+	token, isTrim := strings.CutPrefix(rec.subject, trimPrefix)
+	if !isTrim {
+		token = strings.TrimPrefix(rec.subject, messagePrefix)
+	}
+	name, err := roomOf(token)
+	if err != nil {
+		return &damage{rec.seq, "", err}
+	}
+	if isTrim {
+		t, err := parseTrim(name, rec.data)
+		if err != nil {
+			return &damage{rec.seq, name, err}
+		}
+		j.index.applyTrim(j.index.room(name), rec.seq, t)
+		return nil
+	}
+	m, chained, err := parseMessage(name, rec.data)
+	if err != nil {
+		return &damage{rec.seq, name, err}
+	}
+	r := j.index.room(name)
+	m.Seq = rec.seq
+	if !chained {
+		m.Prev = r.head
+	}
+	if m.Prev != r.head {
+		holes[r] = append(holes[r], hole{m.Seq, m.Prev})
+	}
+	j.index.add(r, m, true)
+	return nil
+}
+
+var _ hub.Journal = (*Journal)(nil)
