@@ -3,6 +3,8 @@ package readme_test
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -101,6 +103,61 @@ func TestShell(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(page), &history); err != nil || len(history.Messages) != 1 || history.Messages[0].Text != "どやさ" {
 		t.Errorf("the second line answered %s, want a page with the message: %v", page, err)
+	}
+}
+
+// TestOwnPage makes the page of one's own and has it served.
+func TestOwnPage(t *testing.T) {
+	lines := block(t, read(t, "README.md"), "sh", "mkdir public")
+	making, serving, ok := strings.Cut(lines, "go run ./cmd/doyasa serve ")
+	if !ok {
+		t.Fatalf("no line that serves in %q", lines)
+	}
+	folder := t.TempDir()
+	sh := exec.CommandContext(t.Context(), "sh", "-e", "-c", making)
+	sh.Dir = folder
+	if out, err := sh.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", making, err, out)
+	}
+	flags := strings.Fields(serving)
+	if last := len(flags) - 1; flags[last] != "./public" {
+		t.Fatalf("serves %q, want ./public", flags[last])
+	} else {
+		flags[last] = filepath.Join(folder, "public")
+	}
+	s := doyasa.Start(t, flags...)
+	response, err := http.Get("http://" + s.Addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil || !strings.Contains(string(page), `<button onclick="s.send('どやさ')">`) {
+		t.Errorf("%s %q, %v; want the page just made", response.Status, page, err)
+	}
+}
+
+// TestCommands runs the command lines that end by themselves.
+func TestCommands(t *testing.T) {
+	ran := 0
+	for line := range strings.Lines(block(t, read(t, "README.md"), "sh", "config check")) {
+		if !strings.Contains(line, "config") {
+			continue // serves; TestOwnPage and all others do that
+		}
+		ran++
+		sh := exec.CommandContext(t.Context(), "sh", "-e", "-c", line)
+		sh.Dir = filepath.Join("..", "..")
+		out, err := sh.CombinedOutput()
+		want := "ok (config.yaml)"
+		if strings.Contains(line, "--limits-burst 50") {
+			want = "burst: 50  # --limits-burst"
+		}
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %v\n%s\nwant %q in it", line, err, out, want)
+		}
+	}
+	if ran != 2 {
+		t.Errorf("%d lines ran, want 2", ran)
 	}
 }
 
