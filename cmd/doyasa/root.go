@@ -33,7 +33,7 @@ Without a command it serves, as "doyasa serve" does. It needs no configuration; 
 	root.Flags().SortFlags = false
 	root.Flags().AddFlagSet(serve.Flags()) // the same flags, so they end in serve's settings whichever way it was called
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c, withNearest(c, err)} })
-	root.AddCommand(serve, newHealthcheck(environ), newConfig(environ), newVersion())
+	root.AddCommand(serve, newHealthcheck(environ), newConfig(environ), newBench(), newVersion())
 	takeNoArguments(root)
 	return root
 }

@@ -27,11 +27,12 @@ type rule struct {
 
 var rules = []rule{
 	{module + "hub", []string{"internal/server", "internal/journal", "internal/journaltest"}, "rooms are used through the server or a journal; internal/loop moves bytes and knows no room"},
-	{module + "wsproto", []string{"internal/server"}, "only the server knows both rooms and frames; internal/loop moves bytes and knows no frame"},
+	{module + "wsproto", []string{"internal/server", "internal/bench"}, "besides the load generator only the server knows frames, and rooms as well; internal/loop moves bytes and knows no frame"},
 	{module + "internal/loop", []string{"internal/server"}, "connections are handed to a loop by the server alone"},
 	{module + "internal/server", []string{"cmd/doyasa"}, "only the binary starts things"},
 	{module + "internal/journal", []string{"cmd/doyasa"}, "only the binary starts things"},
 	{"github.com/nats-io/", []string{"internal/journal"}, "rooms and server know a journal, not the one that stores"},
+	{module + "internal/bench", []string{"cmd/doyasa"}, "only the binary starts a load"},
 	{module + "internal/config", []string{"cmd/doyasa", "internal/server"}, "hub, wsproto and loop have options of their own"},
 	{module + "static", []string{"cmd/doyasa"}, "the page is handed to the server"},
 	{module + "internal/conntest", nil, "it is for tests"},

@@ -1,0 +1,396 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/doyasa/doyasa/wsproto"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	testMembers  = 8
+	testMessages = 40
+)
+
+// small is a run that takes a fifth of a second: 40 messages to 8 members in one room.
+func small(address string) Options {
+	return Options{
+		Address: address, Path: "/", Size: 64, Duration: 200 * time.Millisecond, patience: 2 * time.Second,
+		Groups: []Group{{Rooms: 1, Members: testMembers, Senders: 2, Rate: testMessages * 5}},
+	}
+}
+
+func mustRun(t *testing.T, o Options) *Report {
+	t.Helper()
+	rep, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rep
+}
+
+// both runs a test on the system's event queue and on goroutines.
+func both(t *testing.T, f func(t *testing.T, portable bool)) {
+	t.Run("events", func(t *testing.T) { f(t, false) })
+	t.Run("portable", func(t *testing.T) { f(t, true) })
+}
+
+// first is a fault of the first room's member 3 at message 20.
+func first(what func(frame []byte, nc net.Conn) [][]byte) fault {
+	return func(_ *faulty, member, n int, frame []byte, nc net.Conn) [][]byte {
+		if member == 3 && n == 20 {
+			return what(frame, nc)
+		}
+		return [][]byte{frame}
+	}
+}
+
+// swap exchanges messages 20 and 21 for the members that it is true for.
+func swap(of func(member int) bool) fault {
+	return func(s *faulty, member, n int, frame []byte, _ net.Conn) [][]byte {
+		switch {
+		case !of(member):
+		case n == 20:
+			s.held = frame
+			return nil
+		case n == 21:
+			return [][]byte{frame, s.held}
+		}
+		return [][]byte{frame}
+	}
+}
+
+// Every fault that a server can have is found, counted, and makes the verdict.
+func TestFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault fault
+		v1    bool
+		want  FaultReport
+	}{
+		{name: "none"},
+		{name: "none in doyasa.v1", v1: true},
+		{
+			name:  "dropped for one",
+			fault: first(func([]byte, net.Conn) [][]byte { return nil }),
+			want:  FaultReport{Lost: 1},
+		},
+		{
+			name: "dropped for all",
+			fault: func(_ *faulty, _, n int, frame []byte, _ net.Conn) [][]byte {
+				if n == 20 {
+					return nil
+				}
+				return [][]byte{frame}
+			},
+			want: FaultReport{Lost: testMembers},
+		},
+		{
+			name: "the last dropped for all",
+			fault: func(_ *faulty, _, n int, frame []byte, _ net.Conn) [][]byte {
+				if n == testMessages {
+					return nil
+				}
+				return [][]byte{frame}
+			},
+			want: FaultReport{Lost: testMembers},
+		},
+		{
+			name: "the last dropped for one",
+			fault: func(_ *faulty, member, n int, frame []byte, _ net.Conn) [][]byte {
+				if n == testMessages && member == 5 {
+					return nil
+				}
+				return [][]byte{frame}
+			},
+			want: FaultReport{Lost: 1},
+		},
+		{
+			name:  "doubled for one",
+			fault: first(func(frame []byte, _ net.Conn) [][]byte { return [][]byte{frame, frame} }),
+			want:  FaultReport{Doubled: 1},
+		},
+		{
+			name: "doubled for all",
+			fault: func(_ *faulty, _, n int, frame []byte, _ net.Conn) [][]byte {
+				if n == 20 {
+					return [][]byte{frame, frame}
+				}
+				return [][]byte{frame}
+			},
+			want: FaultReport{Doubled: testMembers},
+		},
+		{
+			name:  "swapped for one",
+			fault: swap(func(member int) bool { return member == 3 }),
+			want:  FaultReport{Reordered: 1},
+		},
+		{
+			name: "a byte changed",
+			fault: first(func(frame []byte, _ net.Conn) [][]byte {
+				frame = bytes.Clone(frame)
+				frame[len(frame)-3] ^= 1
+				return [][]byte{frame}
+			}),
+			want: FaultReport{Damaged: 1},
+		},
+		{
+			name: "cut short",
+			fault: first(func(frame []byte, _ net.Conn) [][]byte {
+				return [][]byte{textFrame(frame[2 : len(frame)-1])}
+			}),
+			want: FaultReport{Damaged: 1},
+		},
+		{
+			name: "made longer",
+			fault: first(func(frame []byte, _ net.Conn) [][]byte {
+				return [][]byte{textFrame(append(bytes.Clone(frame[2:]), 'x'))}
+			}),
+			want: FaultReport{Damaged: 1},
+		},
+		{
+			name: "of somebody else",
+			fault: first(func(frame []byte, _ net.Conn) [][]byte {
+				return [][]byte{textFrame([]byte("どやさ")), textFrame(nil), frame}
+			}),
+			want: FaultReport{Foreign: 2},
+		},
+		{
+			name: "pings, and fragments with pongs between",
+			fault: func(_ *faulty, _, _ int, frame []byte, _ net.Conn) [][]byte {
+				p := frame[2:]
+				return [][]byte{
+					wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpPing}, []byte("are you there")),
+					wsproto.AppendFrame(nil, wsproto.Header{Opcode: wsproto.OpText}, p[:7]),
+					wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpPong}, nil),
+					wsproto.AppendFrame(nil, wsproto.Header{}, p[7:50]),
+					wsproto.AppendFrame(nil, wsproto.Header{Fin: true}, p[50:]),
+				}
+			},
+		},
+		{
+			name: "a position left out in doyasa.v1",
+			v1:   true,
+			fault: first(func(frame []byte, _ net.Conn) [][]byte {
+				return [][]byte{bytes.Replace(frame, []byte(`"prev":19`), []byte(`"prev":18`), 1)}
+			}),
+			want: FaultReport{Holes: 1},
+		},
+		{
+			name: "a gap in doyasa.v1",
+			v1:   true,
+			fault: first(func([]byte, net.Conn) [][]byte {
+				return [][]byte{textFrame([]byte(`{"type":"gap","from":20,"to":20}`))}
+			}),
+			want: FaultReport{Lost: 1, Holes: 1, Refused: map[string]int64{"gap": 1}},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			both(t, func(t *testing.T, portable bool) {
+				s := &faulty{t: t, fault: tt.fault, v1: tt.v1}
+				o := small(s.start())
+				o.Portable, o.V1 = portable, tt.v1
+				rep := mustRun(t, o)
+				check(t, rep, tt.want)
+				if rep.Sent != testMessages {
+					t.Errorf("said %d messages, want %d", rep.Sent, testMessages)
+				}
+			})
+		})
+	}
+}
+
+func check(t *testing.T, rep *Report, want FaultReport) {
+	t.Helper()
+	got := rep.Faults
+	if got.Lost != want.Lost || got.Doubled != want.Doubled || got.Reordered != want.Reordered || got.Damaged != want.Damaged ||
+		got.Strayed != want.Strayed || got.Holes != want.Holes || got.Closed != want.Closed || got.Foreign != want.Foreign ||
+		len(got.Refused) != len(want.Refused) {
+		t.Errorf("faults %+v, want %+v", got, want)
+	}
+	bad := want.Lost+want.Doubled+want.Reordered+want.Damaged+want.Strayed+want.Holes+want.Closed > 0
+	if bad != (len(rep.Broken) > 0) {
+		t.Errorf("broken promises %q", rep.Broken)
+	}
+}
+
+// Two messages of one sender swapped for all: each receiver sees the same order, and yet it is not the sender's.
+func TestSwappedForAll(t *testing.T) {
+	s := &faulty{t: t}
+	held := make(map[int][]byte) // by member; guarded by s.mu
+	s.fault = func(_ *faulty, member, n int, frame []byte, _ net.Conn) [][]byte {
+		switch n {
+		case 20:
+			held[member] = frame
+			return nil
+		case 21:
+			return [][]byte{frame, held[member]}
+		}
+		return [][]byte{frame}
+	}
+	o := small(s.start())
+	o.Groups[0].Senders = 1
+	check(t, mustRun(t, o), FaultReport{Reordered: 1})
+}
+
+// A message in the wrong room is a fault, and no loss where it belongs.
+func TestStrayed(t *testing.T) {
+	s := &faulty{t: t}
+	done := false // guarded by s.mu
+	s.fault = func(_ *faulty, member, n int, frame []byte, _ net.Conn) [][]byte {
+		if other := s.rooms["bench-0-1"]; !done && n == 20 && other != nil {
+			done = true
+			for _, nc := range s.rooms["bench-0-0"].members[:1] {
+				nc.Write(frame)
+			}
+			for _, nc := range other.members[:1] {
+				nc.Write(frame)
+			}
+		}
+		return [][]byte{frame}
+	}
+	o := small(s.start())
+	o.Groups[0] = Group{Rooms: 2, Members: testMembers / 2, Senders: 1, Rate: testMessages * 5}
+	rep := mustRun(t, o)
+	// One of the two is where it belongs and doubled there, whichever room was first.
+	check(t, rep, FaultReport{Strayed: 1, Doubled: 1})
+}
+
+// A connection that the server ends is a fault, with the reason that the server gave; what it missed is lost.
+func TestClosed(t *testing.T) {
+	both(t, func(t *testing.T, portable bool) {
+		s := &faulty{t: t}
+		s.fault = func(_ *faulty, member, n int, frame []byte, nc net.Conn) [][]byte {
+			switch {
+			case n < 20 || member != s.rooms["bench"].listener():
+				return [][]byte{frame}
+			case n == 20:
+				payload := wsproto.AppendClosePayload(nil, wsproto.CloseTryAgainLater, "overtaken")
+				nc.Write(wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpClose}, payload))
+				nc.(*net.TCPConn).CloseWrite()
+			}
+			return nil
+		}
+		o := small(s.start())
+		o.Portable = portable
+		rep := mustRun(t, o)
+		check(t, rep, FaultReport{Closed: 1, Lost: testMessages - 19})
+		if !strings.Contains(strings.Join(rep.Broken, "\n"), "Close 1013 overtaken") {
+			t.Errorf("broken promises %q do not tell the reason", rep.Broken)
+		}
+	})
+}
+
+// A server that breaks the protocol is not listened to any longer.
+func TestMaskedByServer(t *testing.T) {
+	s := &faulty{t: t}
+	s.fault = func(_ *faulty, member, n int, frame []byte, _ net.Conn) [][]byte {
+		if n == 20 && member == s.rooms["bench"].listener() {
+			frame = wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpText, Masked: true}, frame[2:])
+		}
+		return [][]byte{frame}
+	}
+	check(t, mustRun(t, small(s.start())), FaultReport{Closed: 1, Lost: testMessages - 19})
+}
+
+// A flood keeps its messages under way and no more, and all that was said arrives.
+func TestFlood(t *testing.T) {
+	both(t, func(t *testing.T, portable bool) {
+		s := &faulty{t: t}
+		o := small(s.start())
+		o.Portable = portable
+		o.Groups[0].Rate, o.Groups[0].InFlight = 0, 4
+		rep := mustRun(t, o)
+		check(t, rep, FaultReport{})
+		if rep.Deliveries == 0 || rep.PerSecond == 0 {
+			t.Errorf("%d deliveries, %f a second", rep.Deliveries, rep.PerSecond)
+		}
+	})
+}
+
+// Messages joined by newlines count one by one.
+func TestJoined(t *testing.T) {
+	s := &faulty{t: t}
+	joined := make(map[int][]byte) // by member; guarded by s.mu
+	s.fault = func(_ *faulty, member, n int, frame []byte, _ net.Conn) [][]byte {
+		if n%4 != 0 {
+			joined[member] = append(append(joined[member], frame[2:]...), '\n')
+			return nil
+		}
+		p := append(joined[member], frame[2:]...)
+		joined[member] = nil
+		return [][]byte{textFrame(p)}
+	}
+	o := small(s.start())
+	o.Joined = true
+	rep := mustRun(t, o)
+	check(t, rep, FaultReport{})
+	if want := int64(testMessages * testMembers); rep.Deliveries != want {
+		t.Errorf("%d deliveries, want %d", rep.Deliveries, want)
+	}
+}
+
+// Members that stop reading are not judged, and those that the server let go are told from those that it kept.
+func TestStalled(t *testing.T) {
+	both(t, func(t *testing.T, portable bool) {
+		s := &faulty{t: t}
+		o := small(s.start())
+		o.Portable = portable
+		o.Groups[0].Stalled = 2
+		rep := mustRun(t, o)
+		check(t, rep, FaultReport{})
+		if rep.Stalled != 2 || rep.StalledGone != 0 {
+			t.Errorf("%d stalled, %d of them gone; want 2, 0", rep.Stalled, rep.StalledGone)
+		}
+		if want := int64(testMessages * (testMembers - 2)); rep.Deliveries != want {
+			t.Errorf("%d deliveries, want %d", rep.Deliveries, want)
+		}
+	})
+}
+
+// Whom nobody answers, and who is refused, is told why.
+func TestNobodyThere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	both(t, func(t *testing.T, portable bool) {
+		o := small(address)
+		o.Portable = portable
+		if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "refused") {
+			t.Errorf("Run without a server: %v", err)
+		}
+	})
+}
+
+// An interrupted run still reports on what there was.
+func TestInterrupted(t *testing.T) {
+	s := &faulty{t: t}
+	ctx, cancel := context.WithCancel(t.Context())
+	s.fault = func(_ *faulty, _, n int, frame []byte, _ net.Conn) [][]byte {
+		if n == 20 {
+			cancel()
+		}
+		return [][]byte{frame}
+	}
+	o := small(s.start())
+	o.Duration = time.Hour
+	rep, err := Run(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, rep, FaultReport{})
+	if !rep.Interrupted || rep.Sent < 20 || rep.Deliveries != rep.Sent*testMembers {
+		t.Errorf("interrupted %v, %d messages, %d deliveries", rep.Interrupted, rep.Sent, rep.Deliveries)
+	}
+}

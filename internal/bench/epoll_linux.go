@@ -1,0 +1,214 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// epoll is the transport of Linux: non-blocking sockets, one queue of events, a timer in it for what is due.
+type epoll struct {
+	base    time.Time
+	target  netip.AddrPort
+	queue   int           // descriptor of the epoll instance
+	timer   int           // descriptor of the timer
+	armed   time.Duration // when the timer is set to; MaxInt64: it is not
+	fds     []int32       // by connection; -1: none
+	state   []uint8
+	events  []unix.EpollEvent
+	buf     []byte
+	stopped bool
+}
+
+// The state of a connection.
+const (
+	stateNone uint8 = iota
+	stateConnecting
+	stateReading
+	stateSilent
+	wantsWrite uint8 = 1 << 7 // or-ed
+)
+
+const timerSlot = -1 // in the data of the timer's events
+
+func newTransport(target netip.AddrPort, n int, base time.Time, portable bool) (transport, error) {
+	if portable {
+		return newPortable(target, n, base), nil
+	}
+	queue, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create1: %w", err)
+	}
+	timer, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err == nil {
+		err = unix.EpollCtl(queue, unix.EPOLL_CTL_ADD, timer, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: timerSlot})
+	}
+	if err != nil {
+		unix.Close(queue)
+		return nil, fmt.Errorf("timerfd: %w", err)
+	}
+	t := &epoll{
+		base: base, target: target, queue: queue, timer: timer, armed: math.MaxInt64,
+		fds: make([]int32, n), state: make([]uint8, n), events: make([]unix.EpollEvent, 512), buf: make([]byte, bufferSize),
+	}
+	for i := range t.fds {
+		t.fds[i] = -1
+	}
+	return t, nil
+}
+
+func (t *epoll) dial(i int, local netip.Addr) error {
+	family := unix.AF_INET
+	if t.target.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		if errors.Is(err, unix.EMFILE) {
+			return fmt.Errorf("%w: raise the limit (ulimit -n) above the number of connections", err)
+		}
+		return err
+	}
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if local.IsValid() {
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // the port is chosen knowing the peer
+		if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(local, 0))); err != nil {
+			unix.Close(fd)
+			return fmt.Errorf("from %v: %w", local, err)
+		}
+	}
+	if err := unix.Connect(fd, sockaddr(t.target)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		unix.Close(fd)
+		if errors.Is(err, unix.EADDRNOTAVAIL) {
+			return fmt.Errorf("%w: no port is free towards this server; more source addresses have more", err)
+		}
+		return err
+	}
+	if err := unix.EpollCtl(t.queue, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(i)}); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	t.fds[i], t.state[i] = int32(fd), stateConnecting
+	return nil
+}
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+}
+
+// interest tells the kernel what to wait for, by the connection's state.
+func (t *epoll) interest(i int) {
+	e := unix.EpollEvent{Fd: int32(i)}
+	if t.state[i]&^wantsWrite == stateReading {
+		e.Events |= unix.EPOLLIN
+	}
+	if t.state[i]&wantsWrite != 0 {
+		e.Events |= unix.EPOLLOUT
+	}
+	unix.EpollCtl(t.queue, unix.EPOLL_CTL_MOD, int(t.fds[i]), &e)
+}
+
+func (t *epoll) write(i int, b []byte) int {
+	if t.fds[i] < 0 {
+		return len(b)
+	}
+	n, err := unix.Write(int(t.fds[i]), b)
+	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
+		return len(b) // the end of the connection shows when it is read
+	}
+	n = max(n, 0)
+	if blocked := t.state[i]&wantsWrite != 0; blocked != (n < len(b)) {
+		t.state[i] ^= wantsWrite
+		t.interest(i)
+	}
+	return n
+}
+
+func (t *epoll) set(i int, m mode) {
+	if t.fds[i] < 0 {
+		return
+	}
+	switch m {
+	case closed:
+		unix.Close(int(t.fds[i]))
+		t.fds[i], t.state[i] = -1, stateNone
+	case silent:
+		t.state[i] = stateSilent
+		unix.EpollCtl(t.queue, unix.EPOLL_CTL_DEL, int(t.fds[i]), nil) // or its end would be reported again and again
+	case reading:
+		t.state[i] = stateReading
+		unix.EpollCtl(t.queue, unix.EPOLL_CTL_ADD, int(t.fds[i]), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)})
+	}
+}
+
+func (t *epoll) wait(until time.Duration, h handler) error {
+	if until != t.armed {
+		left := max(until-time.Since(t.base), 1)
+		if until == math.MaxInt64 {
+			left = 0 // disarmed
+		}
+		if err := unix.TimerfdSettime(t.timer, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(left))}, nil); err != nil {
+			return fmt.Errorf("timerfd_settime: %w", err)
+		}
+		t.armed = until
+	}
+	n, err := unix.EpollWait(t.queue, t.events, -1)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("epoll_wait: %w", err)
+	}
+	for _, e := range t.events[:max(n, 0)] {
+		if e.Fd == timerSlot {
+			unix.Read(t.timer, t.buf[:8])
+			t.armed = math.MaxInt64
+			continue
+		}
+		if i := int(e.Fd); t.fds[i] >= 0 {
+			t.happened(i, e.Events, h)
+		}
+	}
+	return nil
+}
+
+func (t *epoll) happened(i int, events uint32, h handler) {
+	if t.state[i] == stateConnecting {
+		if code, err := unix.GetsockoptInt(int(t.fds[i]), unix.SOL_SOCKET, unix.SO_ERROR); err != nil || code != 0 {
+			h.gone(i, fmt.Errorf("connect: %w", unix.Errno(code)))
+			return
+		}
+		t.state[i] = stateReading
+		t.interest(i)
+		h.connected(i)
+		return
+	}
+	if events&unix.EPOLLOUT != 0 {
+		h.writable(i)
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 || t.fds[i] < 0 || t.state[i]&^wantsWrite != stateReading {
+		return
+	}
+	n, err := unix.Read(int(t.fds[i]), t.buf)
+	switch {
+	case n > 0:
+		h.received(i, t.buf[:n])
+	case n == 0 && err == nil:
+		h.gone(i, io.EOF)
+	case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR):
+		h.gone(i, err)
+	}
+}
+
+func (t *epoll) shutdown() {
+	for i := range t.fds {
+		t.set(i, closed)
+	}
+	unix.Close(t.timer)
+	unix.Close(t.queue)
+}

@@ -1,0 +1,40 @@
+package bench
+
+import (
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// histogram holds durations to three digits, from a microsecond to ten minutes.
+type histogram struct{ h *hdrhistogram.Histogram }
+
+const longest = 10 * time.Minute
+
+func newHistogram() *histogram {
+	return &histogram{hdrhistogram.New(int64(time.Microsecond), int64(longest), 3)}
+}
+
+// record counts one duration; what is outside counts as the nearest that is not.
+func (h *histogram) record(d time.Duration) {
+	h.h.RecordValue(int64(min(max(d, 0), longest)))
+}
+
+// Latency sums up durations, in microseconds.
+type Latency struct {
+	Count int64   `json:"count"`
+	Mean  float64 `json:"mean_us"`
+	P50   float64 `json:"p50_us"`
+	P90   float64 `json:"p90_us"`
+	P99   float64 `json:"p99_us"`
+	P999  float64 `json:"p999_us"`
+	Max   float64 `json:"max_us"`
+}
+
+func (h *histogram) summary() Latency {
+	at := func(p float64) float64 { return float64(h.h.ValueAtPercentile(p)) / 1e3 }
+	return Latency{
+		Count: h.h.TotalCount(), Mean: h.h.Mean() / 1e3,
+		P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: float64(h.h.Max()) / 1e3,
+	}
+}
