@@ -70,8 +70,10 @@ type Hub struct {
 	// Immutable.
 	opts    Options
 	journal Journal
+	began   time.Time
 
 	logBytes atomic.Int64 // wire bytes held by all logs
+	counters counters
 
 	mu     sync.Mutex
 	rooms  map[string]*Room // guarded by mu
@@ -91,7 +93,7 @@ func New(o Options) *Hub {
 	o.TotalLogBytes = positive(o.TotalLogBytes, 256<<20)
 	o.InboxBytes = positive(o.InboxBytes, 4<<20)
 	o.ChunkBytes = positive(o.ChunkBytes, 256<<10)
-	return &Hub{opts: o, journal: o.Journal, rooms: make(map[string]*Room)}
+	return &Hub{opts: o, journal: o.Journal, began: time.Now(), rooms: make(map[string]*Room)}
 }
 
 func positive(n, otherwise int) int {

@@ -1,6 +1,9 @@
 package hub
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // An item is one thing for the hub goroutine to do.
 type item struct {
@@ -10,10 +13,11 @@ type item struct {
 	name    string   // rename
 }
 
-// origin is who put an item there. One of the two is set.
+// origin is who put an item there. One of member and reply is set.
 type origin struct {
 	member *Member               // nil for Publish and Flush
 	reply  func(*Message, error) // Publish or Flush waits for it
+	since  time.Duration         // by Hub.clock, when the room took the message up
 }
 
 // await counts what keeps a member from leaving.

@@ -16,6 +16,7 @@ func (r *Room) join(it item) {
 	m.log = r.logOf(m.form)
 	m.index = len(m.log.members)
 	m.log.members = append(m.log.members, m)
+	r.hub.counters.members.Add(1)
 	m.cursor.log = m.log
 	m.cursor.toEnd()
 	m.people = m.log.people.Load()
@@ -70,6 +71,7 @@ func (r *Room) finishLeaving() {
 
 // remove takes a member out of its log, and the log out of the room with the last one.
 func (r *Room) remove(m *Member) {
+	r.hub.counters.members.Add(-1)
 	l := m.log
 	last := l.members[len(l.members)-1]
 	l.members[m.index], last.index = last, m.index

@@ -28,6 +28,7 @@ type Log struct {
 	oldest atomic.Pointer[chunk]
 	tail   atomic.Pointer[chunk]
 	people atomic.Pointer[[]byte]
+	newest atomic.Int64 // by Hub.clock, when the room took up the newest message that was there at the last wake
 }
 
 const (

@@ -113,6 +113,7 @@ func (r *Room) say(it item) {
 	if m.Idempotent {
 		if was, known := r.recent.find(m.ID); known {
 			r.inbox.done(m.Size())
+			r.hub.counters.repeated.Add(1)
 			from.repeated(m, was)
 			return
 		}
@@ -124,7 +125,9 @@ func (r *Room) say(it item) {
 		r.retries[m.ID] = nil
 	}
 	from.await(+1)
-	m.At = time.Now().UnixMilli()
+	now := time.Now()
+	m.At = now.UnixMilli()
+	from.since = now.Sub(r.hub.began)
 	r.inFlight[m] = from
 	r.hub.journal.Append(r.name, m)
 }
@@ -164,7 +167,7 @@ func (r *Room) publish() {
 	if len(entries) == 0 {
 		return
 	}
-	freed := 0
+	freed, messages, deliveries, newest := 0, 0, 0, time.Duration(0)
 	for _, e := range entries {
 		from, own := r.inFlight[e.Message]
 		if own {
@@ -176,28 +179,41 @@ func (r *Room) publish() {
 			r.refuse(e, from)
 			continue
 		}
-		r.append(e.Message)
+		deliveries += r.append(e.Message)
+		messages++
+		newest = from.since
 		if from.reply != nil {
 			from.reply(e.Message, nil)
 		}
 	}
 	clear(entries)
+	if newest == 0 { // another process has taken it up, by a clock of its own
+		newest = r.hub.clock()
+	}
+	if r.name != probeRoom {
+		r.hub.counters.published(messages, deliveries)
+	}
 	for _, l := range r.logs {
 		if l.grown {
 			l.grown = false
+			l.newest.Store(int64(newest))
 			l.wake()
 		}
 	}
 	r.inbox.done(freed)
 }
 
-// append puts one message at the end of every log that shows it.
-func (r *Room) append(m *Message) {
+// append puts one message at the end of every log that shows it, and returns how many
+// members those have.
+func (r *Room) append(m *Message) (members int) {
 	if !m.Transient {
 		r.position.Head = m.Seq
 	}
 	for _, l := range r.logs {
-		l.grown = l.append(m, r.hub.opts.ChunkBytes, &r.hub.logBytes) || l.grown
+		if l.append(m, r.hub.opts.ChunkBytes, &r.hub.logBytes) {
+			l.grown = true
+			members += len(l.members)
+		}
 		for l.bytes > r.hub.opts.LogBytes || r.hub.logBytes.Load() > int64(r.hub.opts.TotalLogBytes) {
 			if !l.evict(&r.hub.logBytes) {
 				break
@@ -206,8 +222,12 @@ func (r *Room) append(m *Message) {
 	}
 	if m.Idempotent {
 		was := r.recent.add(Stored{m.ID, m.Seq, m.Prev, m.At}, time.Now())
-		r.answerRetries(m.ID, func(from origin, retry *Message) { from.repeated(retry, was) })
+		r.answerRetries(m.ID, func(from origin, retry *Message) {
+			r.hub.counters.repeated.Add(1)
+			from.repeated(retry, was)
+		})
 	}
+	return members
 }
 
 // refuse tells the sender, and those who retried meanwhile, that the journal did not

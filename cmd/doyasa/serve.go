@@ -54,7 +54,7 @@ func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os
 	for _, notice := range l.Notices {
 		log.Warn().Msg(notice)
 	}
-	options := server.Options{Config: l.Config, Log: log, Page: static.Files}
+	options := server.Options{Config: l.Config, Log: log, Page: static.Files, Version: buildVersion()}
 	history, err := openHistory(l, log)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os
 		ops := newHTTPServer(ctx, app.OpsHandler(), l.Limits, log)
 		go func() { failed <- ops.Serve(opsListener) }()
 		servers = append(servers, ops)
-		log.Info().Stringer("address", opsListener.Addr()).Msg("health is here only")
+		log.Info().Stringer("address", opsListener.Addr()).Msg("health and metrics are here only")
 	}
 	announce(l, listener.Addr(), log)
 

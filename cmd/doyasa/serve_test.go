@@ -46,11 +46,11 @@ func TestServe(t *testing.T) {
 
 func TestServeOps(t *testing.T) {
 	p := start(t, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0")
-	ops, _ := p.logged("health is here only")["address"].(string)
+	ops, _ := p.logged("health and metrics are here only")["address"].(string)
 	address := p.ready()
 	for url, want := range map[string]int{
-		"http://" + ops + "/healthz": 200, "http://" + ops + "/": 404, "http://" + ops + "/websocket": 404,
-		"http://" + address + "/healthz": 404, "http://" + address + "/": 200,
+		"http://" + ops + "/healthz": 200, "http://" + ops + "/metrics": 200, "http://" + ops + "/readyz": 200, "http://" + ops + "/": 404, "http://" + ops + "/websocket": 404,
+		"http://" + address + "/healthz": 404, "http://" + address + "/metrics": 404, "http://" + address + "/readyz": 404, "http://" + address + "/": 200,
 	} {
 		if got := get(t, url); got != want {
 			t.Errorf("%s answers %d, want %d (ops_listen %s, listen %s)", url, got, want, ops, address)

@@ -11,7 +11,7 @@ type Config struct {
 	// Listen is the TCP address of the page, the WebSocket endpoint and the API, as host:port. An empty host is every
 	// address of the machine; port 0 is any free port.
 	Listen string
-	// OpsListen is the address of health, and of nothing else, or "" for health on Listen.
+	// OpsListen is the address of health and metrics, and of nothing else, or "" for both on Listen.
 	OpsListen string
 	// PublicURL is the address people open when a proxy stands in front, normalised as ParseOrigin does, or "".
 	// It is allowed as if it stood in AllowedOrigins; see Origins.

@@ -23,7 +23,7 @@ const (
 var keys = []Key{
 	{"listen", `page, WebSocket and API; port 0 is any free port`,
 		func(c *Config) value { return text{&c.Listen, parseAddress} }},
-	{"ops_listen", `e.g. "127.0.0.1:3001": health there only`,
+	{"ops_listen", `e.g. "127.0.0.1:3001": health and metrics there only`,
 		func(c *Config) value { return text{&c.OpsListen, optional(parseAddress)} }},
 	{"public_url", `e.g. "https://chat.example.org": joins the allowed origins`,
 		func(c *Config) value { return text{&c.PublicURL, optional(parsePublicURL)} }},

@@ -17,13 +17,23 @@ import (
 // ErrSlow ends a connection to which no byte could be written for Options.SlowTimeout.
 var ErrSlow = errors.New("loop: nothing could be written for too long")
 
+// ErrPanicked ends a connection whose session has panicked.
+var ErrPanicked = errors.New("loop: the session panicked")
+
 // A Session is what a connection means. Its methods are called one at a time.
+//
+// A panic in one of them, or in what was posted, ends this connection alone: see Panicked.
 type Session interface {
 	Feeder
 	Source
 	// Tick is called every Options.Tick or so; all of a session's timers live in it. An
 	// error ends the connection at once.
 	Tick(now time.Time) error
+	// Panicked is told what another method has panicked with, between two writes. Before
+	// it only Wrote is called, for the write that stood, behind it only Closed. What it
+	// returns is written, if it can be within a second, and then the connection ends as
+	// after io.EOF.
+	Panicked(v any, stack []byte) []byte
 	// Closed is the last call: the connection is gone. err is nil if the source came to
 	// its end, io.EOF if the peer went first, or what went wrong.
 	Closed(err error)

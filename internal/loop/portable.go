@@ -16,6 +16,7 @@ type Portable struct {
 	conns  map[*conn]struct{} // guarded by mu
 	closed bool               // guarded by mu
 	cut    error              // guarded by mu: why connections are no longer waited for
+	gone   Stats              // guarded by mu: what the connections that have ended have moved
 
 	running sync.WaitGroup // the writers, each of which waits for its reader
 	stop    chan struct{}  // ends the ticker; Shutdown closes it
@@ -42,9 +43,13 @@ func (l *Portable) Serve(nc net.Conn, early []byte, open func(Conn) Session) boo
 	c := &conn{
 		loop:     l,
 		nc:       nc,
+		raw:      nc,
 		wake:     make(chan struct{}, 1),
 		readable: make(chan struct{}, 1),
 		readDone: make(chan struct{}),
+	}
+	if layered, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		c.raw = layered.NetConn()
 	}
 	l.mu.Lock()
 	if l.closed {
@@ -97,6 +102,26 @@ func (l *Portable) Shutdown(ctx context.Context) error {
 	<-l.ticked
 	return err
 }
+
+// Stats may be called from any goroutine. It looks at every connection.
+func (l *Portable) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.gone
+	s.Connections = len(l.conns)
+	now := time.Now().UnixNano()
+	for c := range l.conns {
+		s.add(&c.traffic)
+		// A write in progress is a standing one if it has lasted: most are over at once.
+		if since := c.blocked.Load(); since != 0 && now-since > int64(standing) {
+			s.Blocked++
+		}
+	}
+	return s
+}
+
+// standing is how long a write must have lasted to be counted as blocked.
+const standing = 10 * time.Millisecond
 
 // tick is the one clock of all connections: the sessions' timers, and the search for
 // writes that make no progress. A deadline for each write would cost more than most

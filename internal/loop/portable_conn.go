@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ type conn struct {
 	// Immutable.
 	loop     *Portable
 	nc       net.Conn
+	raw      net.Conn      // what nc stands on, if that is TLS; else nc
 	wake     chan struct{} // capacity 1: ask what is due; anyone sends, never closed
 	readable chan struct{} // capacity 1: a paused reader may look again; anyone sends, never closed
 	readDone chan struct{} // the reader closes it
@@ -25,13 +27,24 @@ type conn struct {
 	refused  bool       // guarded by mu: Feed wants no more
 	draining bool       // guarded by mu: what is read is thrown away
 	closed   bool       // guarded by mu: the session has had its last call
+	broken   *breakdown // guarded by mu: the session has panicked
 	err      error      // guarded by mu: why the connection ended, if it was not the source
 
 	postMu sync.Mutex
 	posted []func() // guarded by postMu
 
 	blocked atomic.Int64 // since when the write in progress has made no progress, Unix nanoseconds; 0: no write
+	traffic traffic
 }
+
+// A breakdown is what a session has panicked with.
+type breakdown struct {
+	value any
+	stack []byte
+}
+
+// traffic is counted by the connection's own goroutines and read by Stats.
+type traffic struct{ reads, readBytes, writes, writtenBytes atomic.Int64 }
 
 // Wake implements Conn.
 func (c *conn) Wake() {
@@ -53,23 +66,40 @@ func signal(ch chan struct{}) {
 	}
 }
 
-// end closes the socket, which both goroutines notice.
+// call runs f, which calls a method of the session, with mu held. If f panics, the
+// writer ends the connection, and nobody else's.
+func (c *conn) call(f func()) {
+	defer func() {
+		if v := recover(); v != nil && c.broken == nil {
+			c.broken = &breakdown{v, debug.Stack()}
+			c.wakeAll()
+		}
+	}()
+	f()
+}
+
+func (c *conn) wakeAll() {
+	signal(c.wake)
+	signal(c.readable)
+}
+
+// end closes the socket, which both goroutines notice. A TLS connection is not closed
+// its own way: that may wait for the peer.
 func (c *conn) end(err error) {
 	c.mu.Lock()
 	if c.err == nil {
 		c.err = err
 	}
 	c.mu.Unlock()
-	c.nc.Close()
-	signal(c.wake)
-	signal(c.readable)
+	c.raw.Close()
+	c.wakeAll()
 }
 
 func (c *conn) tick(now time.Time) {
 	c.mu.Lock()
 	var err error
-	if !c.closed {
-		err = c.session.Tick(now)
+	if !c.closed && c.broken == nil {
+		c.call(func() { err = c.session.Tick(now) })
 	}
 	c.mu.Unlock()
 	signal(c.readable)
@@ -77,12 +107,24 @@ func (c *conn) tick(now time.Time) {
 		c.end(err)
 		return
 	}
-	// A write that has stood for a whole tick is interrupted, so that the writer can see
-	// whether any of it went out.
-	if since := c.blocked.Load(); since != 0 && now.UnixNano()-since >= int64(c.loop.opts.Tick) {
+	stood := time.Duration(0)
+	if since := c.blocked.Load(); since != 0 {
+		stood = time.Duration(now.UnixNano() - since)
+	}
+	switch {
+	case c.layered():
+		if stood >= c.loop.opts.SlowTimeout {
+			c.end(ErrSlow)
+		}
+	case stood >= c.loop.opts.Tick:
+		// A write that has stood for a whole tick is interrupted, so that the writer can see
+		// whether any of it went out.
 		c.nc.SetWriteDeadline(time.Unix(1, 0))
 	}
 }
+
+// layered tells that nc is TLS, which a write that was interrupted makes useless.
+func (c *conn) layered() bool { return c.raw != c.nc }
 
 // write is the writer goroutine. It asks the session what is due, writes it, and waits
 // to be woken when there is nothing.
@@ -93,13 +135,19 @@ func (c *conn) write() {
 		c.mu.Lock()
 		err := c.err
 		ours := err == nil
-		if ours {
-			c.runPosted()
-			bufs, err = c.session.Due(bufs[:0])
+		if ours && c.broken == nil {
+			c.call(func() {
+				c.runPosted()
+				bufs, err = c.session.Due(bufs[:0])
+			})
 		}
+		broken := c.broken
 		c.mu.Unlock()
 		signal(c.readable)
 		switch {
+		case ours && broken != nil:
+			c.part(broken)
+			return
 		case err == io.EOF && ours:
 			c.drain()
 			c.finish(nil)
@@ -116,6 +164,7 @@ func (c *conn) write() {
 		if err := c.writeAll(bufs); err != nil {
 			c.end(err)
 		}
+		clear(bufs)
 	}
 }
 
@@ -129,19 +178,36 @@ func (c *conn) runPosted() {
 	}
 }
 
+// part ends the connection of a session that has panicked, with its last words if they
+// can be written.
+func (c *conn) part(b *breakdown) {
+	var last []byte
+	c.mu.Lock()
+	c.call(func() { last = c.session.Panicked(b.value, b.stack) })
+	c.mu.Unlock()
+	c.blocked.Store(0)
+	c.nc.SetWriteDeadline(time.Now().Add(drainTimeout))
+	if _, err := c.nc.Write(last); err != nil {
+		c.end(err)
+	} else {
+		c.drain()
+	}
+	c.finish(ErrPanicked)
+}
+
 // writeAll writes bufs in one system call if the socket takes them, and tells the
 // session. It returns after every interruption, so that the session may have its say.
 func (c *conn) writeAll(bufs [][]byte) error {
+	if c.layered() {
+		return c.writeRecords(bufs)
+	}
 	start := time.Now()
 	if c.blocked.Load() == 0 {
 		c.blocked.Store(start.UnixNano())
 	}
 	rest := net.Buffers(bufs)
 	n, err := rest.WriteTo(c.nc)
-	clear(bufs)
-	c.mu.Lock()
-	c.session.Wrote(int(n))
-	c.mu.Unlock()
+	c.wrote(int(n))
 	switch {
 	case err == nil:
 		c.blocked.Store(0)
@@ -159,96 +225,67 @@ func (c *conn) writeAll(bufs [][]byte) error {
 	return nil
 }
 
+// tlsRecord is the most that one record of TLS carries, in bytes (RFC 8446 §5.1).
+const tlsRecord = 16 << 10
+
+// writeRecords writes bufs over TLS, a record at a time, each of which must go out within
+// SlowTimeout; see tick.
+func (c *conn) writeRecords(bufs [][]byte) error {
+	defer c.blocked.Store(0)
+	for _, b := range bufs {
+		for len(b) > 0 {
+			c.blocked.Store(time.Now().UnixNano())
+			n, err := c.nc.Write(b[:min(len(b), tlsRecord)])
+			c.wrote(n)
+			if err != nil {
+				return err
+			}
+			b = b[n:]
+		}
+	}
+	return nil
+}
+
+func (c *conn) wrote(n int) {
+	if n > 0 {
+		c.traffic.writes.Add(1)
+		c.traffic.writtenBytes.Add(int64(n))
+	}
+	c.mu.Lock()
+	c.call(func() { c.session.Wrote(n) })
+	c.mu.Unlock()
+}
+
 // drain half-closes, if the socket can, and lets the reader throw away what still comes
 // for a moment.
 func (c *conn) drain() {
-	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
+	half := func(nc net.Conn) bool {
+		closer, ok := nc.(interface{ CloseWrite() error })
+		return ok && closer.CloseWrite() == nil
+	}
+	if !half(c.nc) || c.layered() && !half(c.raw) {
 		c.end(io.EOF)
 		return
 	}
 	c.mu.Lock()
 	c.draining = true
 	c.mu.Unlock()
-	c.nc.SetReadDeadline(time.Now().Add(drainTimeout))
+	c.raw.SetReadDeadline(time.Now().Add(drainTimeout))
 	signal(c.readable)
 	<-c.readDone
 }
 
 // finish gives everything back.
 func (c *conn) finish(err error) {
-	c.nc.Close()
+	c.raw.Close()
 	signal(c.readable)
 	<-c.readDone
 	c.loop.mu.Lock()
 	delete(c.loop.conns, c)
+	c.loop.gone.add(&c.traffic)
 	c.loop.mu.Unlock()
 	c.mu.Lock()
 	c.closed = true
-	c.session.Closed(err)
+	c.call(func() { c.session.Closed(err) })
 	c.mu.Unlock()
-}
-
-const (
-	smallRead = 4 << 10  // what an idle connection holds
-	largeRead = 64 << 10 // what a busy one may grow to
-)
-
-// read is the reader goroutine.
-func (c *conn) read(early []byte) {
-	defer close(c.readDone)
-	if len(early) > 0 {
-		c.feed(early)
-	}
-	buf := make([]byte, smallRead)
-	for c.mayRead() {
-		n, err := c.nc.Read(buf)
-		if n > 0 {
-			c.feed(buf[:n])
-		}
-		if err != nil {
-			c.lost(err)
-			return
-		}
-		switch { // follow the traffic, so that a large message does not take a call for every 4 KiB
-		case n == len(buf) && n < largeRead:
-			buf = make([]byte, 2*n)
-		case n <= smallRead/2 && len(buf) > smallRead:
-			buf = make([]byte, smallRead)
-		}
-	}
-}
-
-func (c *conn) feed(b []byte) {
-	c.mu.Lock()
-	if !c.draining && !c.refused && c.err == nil {
-		c.refused = c.session.Feed(b) != nil
-	}
-	c.mu.Unlock()
-	signal(c.wake)
-}
-
-// mayRead waits while the session is paused or wants no more. False means that the
-// connection has ended.
-func (c *conn) mayRead() bool {
-	for {
-		c.mu.Lock()
-		ended := c.err != nil
-		read := c.draining || !c.refused && !c.session.Paused()
-		c.mu.Unlock()
-		if ended || read {
-			return !ended
-		}
-		<-c.readable
-	}
-}
-
-// lost reports the end of the stream, unless the end was ours.
-func (c *conn) lost(err error) {
-	c.mu.Lock()
-	ours := c.draining
-	c.mu.Unlock()
-	if !ours {
-		c.end(err)
-	}
 }

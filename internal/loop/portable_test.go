@@ -40,6 +40,8 @@ type recorder struct {
 	feeds   int
 	wrote   []int
 	closed  []error
+	panics  string // the method that panics when it is called next
+	panicky []any  // what Panicked was called with
 }
 
 // enter and leave surround every method.
@@ -53,6 +55,23 @@ func (r *recorder) enter() {
 	}
 }
 
+// trip panics if that is what the test wants of method.
+func (r *recorder) trip(method string) {
+	if r.panics == method {
+		panic("trip in " + method)
+	}
+}
+
+func (r *recorder) Panicked(v any, stack []byte) []byte {
+	r.enter()
+	defer r.leave()
+	r.panicky = append(r.panicky, v)
+	if !bytes.Contains(stack, []byte("recorder).trip")) {
+		r.t.Errorf("the stack does not show where it panicked:\n%s", stack)
+	}
+	return []byte("last words")
+}
+
 func (r *recorder) leave() {
 	r.mu.Unlock()
 	r.inside.Store(false)
@@ -61,6 +80,7 @@ func (r *recorder) leave() {
 func (r *recorder) Feed(b []byte) error {
 	r.enter()
 	defer r.leave()
+	r.trip("Feed")
 	r.fed = append(r.fed, b...)
 	r.feeds++
 	clear(b) // it is ours to change
@@ -70,12 +90,14 @@ func (r *recorder) Feed(b []byte) error {
 func (r *recorder) Paused() bool {
 	r.enter()
 	defer r.leave()
+	r.trip("Paused")
 	return r.paused
 }
 
 func (r *recorder) Due(bufs [][]byte) ([][]byte, error) {
 	r.enter()
 	defer r.leave()
+	r.trip("Due")
 	if len(r.pending) == 0 {
 		return bufs, r.end
 	}
@@ -88,6 +110,7 @@ func (r *recorder) Due(bufs [][]byte) ([][]byte, error) {
 func (r *recorder) Wrote(n int) {
 	r.enter()
 	defer r.leave()
+	r.trip("Wrote")
 	r.wrote = append(r.wrote, n)
 	r.pending = r.pending[n:]
 }
@@ -95,6 +118,7 @@ func (r *recorder) Wrote(n int) {
 func (r *recorder) Tick(time.Time) error {
 	r.enter()
 	defer r.leave()
+	r.trip("Tick")
 	return r.tick
 }
 
@@ -103,6 +127,7 @@ func (r *recorder) Closed(err error) {
 	defer r.leave()
 	r.closed = append(r.closed, err)
 	close(r.gone)
+	r.trip("Closed")
 }
 
 // set changes what the session does, and wakes the loop.

@@ -27,6 +27,7 @@ const sendBuffer = 128 << 10
 //  2. net/http hands the socket over, with the bytes it has read ahead;
 //  3. 101; a page cannot see an HTTP refusal, so a bad query is refused in the session.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
 	request, err := wsproto.CheckRequest(r.Method, r.ProtoMajor, r.ProtoMinor, r.Header)
 	var refused *wsproto.HandshakeError
 	if errors.As(err, &refused) {
@@ -36,11 +37,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		if refused.Field == "Upgrade" {
 			w.Header().Set("Connection", "Upgrade") // it names the hop-by-hop fields (RFC 9110 §7.6.1)
 		}
-		s.refuse(w, r, refused.Status, refused.Detail)
+		s.refuse(w, r, refused.Status, "bad_handshake", refused.Detail)
 		return
 	}
 	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
-		s.refuse(w, r, http.StatusBadRequest, "a handshake has no body")
+		s.refuse(w, r, http.StatusBadRequest, "bad_handshake", "a handshake has no body")
 		return
 	}
 	if !s.checkOrigin(w, r) {
@@ -48,12 +49,12 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.draining.Load() {
 		w.Header().Set("Retry-After", "1")
-		s.refuse(w, r, http.StatusServiceUnavailable, "shutting down")
+		s.refuse(w, r, http.StatusServiceUnavailable, "shutting_down", "shutting down")
 		return
 	}
 	if !s.reserve() {
 		w.Header().Set("Retry-After", "10")
-		s.refuse(w, r, http.StatusServiceUnavailable, "limits.connections are "+strconv.Itoa(s.maxConns)+" and all taken")
+		s.refuse(w, r, http.StatusServiceUnavailable, "connections", "limits.connections are "+strconv.Itoa(s.maxConns)+" and all taken")
 		return
 	}
 
@@ -66,26 +67,31 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	nc, early, err := hijack(w)
 	if err != nil {
 		s.release()
-		s.refuse(w, r, http.StatusInternalServerError, "hijack: "+err.Error())
+		s.refuse(w, r, http.StatusInternalServerError, "internal", "hijack: "+err.Error())
 		return
 	}
+	taken := false // by the loop
+	defer func() {
+		if !taken { // also in a panic, which net/http logs; a socket taken over is ours to close
+			nc.Close()
+			s.release()
+		}
+	}()
 	nc.SetDeadline(time.Now().Add(s.cfg.Limits.HandshakeTimeout))
 	_, err = nc.Write(wsproto.AppendResponse(nil, request.Key, subprotocol))
 	nc.SetDeadline(time.Time{})
 	if err == nil {
 		tune(nc)
 		query := s.parseQuery(r)
-		if s.sockets.Serve(nc, early, func(c loop.Conn) loop.Session { return s.open(c, query, subprotocol) }) {
-			return
-		}
+		s.metrics.noteHandshake(began)
+		taken = s.sockets.Serve(nc, early, func(c loop.Conn) loop.Session { return s.open(c, query, subprotocol) })
 	}
-	nc.Close()
-	s.release()
 }
 
 // refuse answers in HTTP and ends the connection, so that nothing behind the request is
 // taken for another.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code, detail string) {
+	s.metrics.refusals.WithLabelValues(code).Inc()
 	s.log.Info().Str("remote", r.RemoteAddr).Str("path", r.URL.Path).Int("status", status).Str("reason", detail).Msg("refused")
 	h := w.Header()
 	h["Connection"] = append([]string{"close"}, h["Connection"]...) // net/http looks at the first
@@ -119,6 +125,7 @@ func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request) bool {
 	}
 	s.log.Warn().Str("remote", r.RemoteAddr).Strs("origin", origins).Str("host", r.Host).
 		Msg("refused: the Origin is neither that of the Host nor allowed; set public_url (or allowed_origins) to the address people open")
+	s.metrics.refusals.WithLabelValues("origin").Inc()
 	w.Header().Set("Connection", "close")
 	http.Error(w, "this origin may not connect: its address must be the server's public_url or in allowed_origins", http.StatusForbidden)
 	return false

@@ -20,9 +20,10 @@ type readiness struct {
 	when time.Time  // guarded by mu
 }
 
-// routeOps adds /healthz, which says that the process serves HTTP, and /readyz, which
-// says that a message would get through.
+// routeOps adds /healthz, which says that the process serves HTTP, /readyz, which says
+// that a message would get through, and /metrics.
 func (s *Server) routeOps(mux *http.ServeMux) {
+	mux.Handle("GET /metrics", s.metrics.handler())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusOK, "ok")
 	})

@@ -44,6 +44,7 @@ func (s *session) due() []byte {
 	cursor := s.member.Cursor()
 	due, err := cursor.Due()
 	if err != nil {
+		s.server.metrics.overtaken.Inc()
 		s.proto.overtaken()
 		if !s.following {
 			return nil
@@ -65,6 +66,9 @@ func (s *session) Wrote(n int) {
 	}
 	if due := n - rest - out; due > 0 {
 		s.member.Cursor().Advance(due)
+		if s.timed {
+			s.noteDelivery()
+		}
 	}
 	s.sent = s.sent || n > out
 }

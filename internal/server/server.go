@@ -30,9 +30,10 @@ import (
 
 // Options are what a Server needs to start.
 type Options struct {
-	Config config.Config
-	Log    zerolog.Logger
-	Page   fs.FS // the built-in page, rooted at index.html
+	Config  config.Config
+	Log     zerolog.Logger
+	Page    fs.FS  // the built-in page, rooted at index.html
+	Version string // as /metrics shows it
 	// Journal orders and keeps what is said. Whoever opened it ends it, after Shutdown.
 	// Nil: one in memory, bounded by Config.History.
 	Journal hub.Journal
@@ -42,6 +43,7 @@ type Options struct {
 type sockets interface {
 	Serve(nc net.Conn, early []byte, open func(loop.Conn) loop.Session) bool
 	Shutdown(ctx context.Context) error
+	Stats() loop.Stats
 }
 
 // A Server answers HTTP and holds the sessions that grow out of it. Its methods may be
@@ -57,6 +59,7 @@ type Server struct {
 	origins    map[string]bool
 	identities *identities
 	posters    *posters
+	metrics    *metrics
 	namespace  uuid.UUID // of ids derived for those who post over HTTP
 
 	guests     atomic.Int64 // guest names given
@@ -91,6 +94,7 @@ func New(o Options) (*Server, error) {
 		sessions:   make(map[*session]struct{}),
 		silent:     make(chan struct{}),
 	}
+	s.metrics = newMetrics(s, o.Version)
 	for _, origin := range cfg.Origins() {
 		s.origins[origin] = true
 	}
@@ -119,7 +123,8 @@ func tick(l config.Limits) time.Duration {
 	return min(max(shortest/8, 5*time.Millisecond), 250*time.Millisecond)
 }
 
-// Handler answers everything but health, and that as well unless ops_listen is set.
+// Handler answers everything but health and metrics, and those as well unless ops_listen
+// is set.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/websocket", s.serveWebSocket)
@@ -136,7 +141,7 @@ func (s *Server) Handler() http.Handler {
 	return mux
 }
 
-// OpsHandler answers health alone, for ops_listen.
+// OpsHandler answers health and metrics alone, for ops_listen.
 func (s *Server) OpsHandler() http.Handler {
 	mux := http.NewServeMux()
 	s.routeOps(mux)

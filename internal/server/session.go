@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -62,6 +63,7 @@ type session struct {
 	stopAt    int64  // the offset at which proto has something to add
 	end       int64  // the offset behind which the room has said that we left
 	departed  bool   // we have asked to leave, or nothing has to be left
+	timed     bool   // deliveries are timed, for /metrics
 	left      bool   // the room has answered, or there is none
 
 	// The end; see closing.go.
@@ -73,7 +75,8 @@ type session struct {
 	lastSent time.Time // that, as of a tick
 	idle     bool      // nothing of the kind has been sent for beatInterval
 	lastPing time.Time
-	waiting  bool // for the pong, or any other sign of life
+	waiting  bool  // for the pong, or any other sign of life
+	lag      int64 // bytes that were due, as of a tick, for /metrics
 }
 
 // A protocol is what a form of the wire makes of a session. Its methods are called
@@ -106,6 +109,7 @@ func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 		end:      math.MaxInt64,
 		lastPing: time.Now(),
 		lastSent: time.Now(),
+		timed:    s.metrics.chooses(),
 	}
 	var author hub.Author
 	if q.refusal == "" {
@@ -126,11 +130,13 @@ func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 	}
 	s.add(ss)
 	if q.refusal != "" {
+		s.metrics.refusals.WithLabelValues(q.refusal).Inc()
 		ss.close(wsproto.ClosePolicyViolation, q.refusal, nil)
 		return ss
 	}
 	var err error
 	if ss.member, err = s.hub.Join(q.room, form, author, ss); err != nil {
+		s.metrics.refusals.WithLabelValues("rooms_full").Inc()
 		ss.close(wsproto.CloseTryAgainLater, "rooms_full", nil)
 		return ss
 	}
@@ -172,6 +178,9 @@ func (s *session) Tick(now time.Time) error {
 	if s.sent {
 		s.sent, s.lastSent = false, now
 	}
+	if s.following {
+		s.noteLag(s.member.Cursor().Lag())
+	}
 	if s.closing != nil {
 		s.conn.Wake()
 		return s.closing.overdue(now)
@@ -195,6 +204,16 @@ func (s *session) Tick(now time.Time) error {
 	return nil
 }
 
+// Panicked implements loop.Session. The Close frame goes behind what is pending, and so
+// between frames.
+func (s *session) Panicked(v any, stack []byte) []byte {
+	s.server.metrics.panics.Inc()
+	s.log.Error().Any("panic", v).Bytes("stack", stack).Msg("a bug in doyasa: this connection is closed, the server goes on; please report it with the stack")
+	s.closing = &closing{since: time.Now(), code: wsproto.CloseInternalError, sent: true}
+	last := slices.Concat(s.rest(), s.out)
+	return appendFrame(last, wsproto.OpClose, wsproto.AppendClosePayload(nil, wsproto.CloseInternalError, errInternal.code))
+}
+
 // Closed implements loop.Session.
 func (s *session) Closed(err error) {
 	event := s.log.Debug()
@@ -205,6 +224,9 @@ func (s *session) Closed(err error) {
 		event = s.log.Info().Dur("slow_timeout", s.limits.SlowTimeout)
 	}
 	event.Msg("gone")
+	s.noteLag(0)
+	s.server.metrics.ended(s.timed)
+	s.server.metrics.closed(s.closing)
 	s.depart(true)
 	if s.who != nil {
 		s.server.identities.part(s.who)

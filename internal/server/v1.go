@@ -137,6 +137,7 @@ func (v *v1) fail(wrong *clientError, id string, wait time.Duration) {
 	if now.Sub(v.errorsSince) > errorWindow {
 		v.errorsSince, v.errors, v.rateLimited = now, 0, 0
 	}
+	v.session.server.metrics.errors.WithLabelValues(wrong.code).Inc()
 	if wrong == errRateLimited {
 		v.rateLimited++
 	} else {

@@ -1,0 +1,190 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/doyasa/doyasa/internal/config"
+	"github.com/doyasa/doyasa/wsproto"
+)
+
+// scrape returns what /metrics says, by series.
+func (e *edge) scrape() map[string]float64 {
+	e.t.Helper()
+	r, err := http.Get(e.http.URL + "/metrics")
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		e.t.Fatalf("/metrics: %s, %v\n%s", r.Status, err, body)
+	}
+	series := make(map[string]float64)
+	for line := range strings.Lines(string(body)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		at := strings.LastIndexByte(line, ' ')
+		v, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64)
+		if err != nil {
+			e.t.Fatalf("%q: %v", line, err)
+		}
+		series[line[:at]] = v
+	}
+	return series
+}
+
+// eventually scrapes until series has a value.
+func (e *edge) eventually(series string, want float64) {
+	e.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for got := -1.0; got != want; {
+		if time.Now().After(deadline) {
+			e.t.Fatalf("%s = %v for 10 s, want %v", series, got, want)
+		}
+		time.Sleep(5 * time.Millisecond)
+		got = e.scrape()[series]
+	}
+}
+
+// What /metrics says is what happened, exactly.
+func TestMetrics(t *testing.T) {
+	e := newEdge(t, func(c *config.Config) { c.Limits.MessagesPerSecond = 0 })
+	const members, messages = 3, 40
+	frame := wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpText, Masked: true}, []byte("どやさ"))
+	echo := wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpText}, []byte("どやさ"))
+	var readers []io.Reader
+	var conns []io.WriteCloser
+	for i := range members {
+		nc, b := e.upgrade(handshake)
+		defer nc.Close()
+		readers, conns = append(readers, b), append(conns, nc)
+		e.eventually("doyasa_members", float64(i+1))
+	}
+	for range messages {
+		conns[0].Write(frame)
+	}
+	for _, r := range readers {
+		if _, err := io.ReadFull(r, make([]byte, messages*len(echo))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.eventually("doyasa_sent_bytes_total", float64(members*messages*len(echo)))
+	got := e.scrape()
+	for series, want := range map[string]float64{
+		"doyasa_connections":                      members,
+		"doyasa_rooms":                            1,
+		"doyasa_messages_total":                   messages,
+		"doyasa_deliveries_total":                 members * messages,
+		"doyasa_received_bytes_total":             float64(messages * len(frame)),
+		"doyasa_batch_messages_sum":               messages,
+		`doyasa_batch_messages_bucket{le="1023"}`: got["doyasa_batch_messages_count"],
+		"doyasa_handshake_seconds_count":          members,
+		"doyasa_blocked_connections":              0,
+		"doyasa_overtaken_total":                  0,
+		"doyasa_panics_total":                     0,
+	} {
+		if v, there := got[series]; !there || v != want {
+			t.Errorf("%s = %v, there %v, want %v", series, v, there, want)
+		}
+	}
+	if n := got["doyasa_delivery_seconds_count"]; n < 1 || n > members*messages || n != got[`doyasa_delivery_seconds_bucket{le="+Inf"}`] {
+		t.Errorf("doyasa_delivery_seconds_count = %v, want from 1 to %d", n, members*messages)
+	}
+	if got["go_goroutines"] == 0 || got["process_open_fds"] == 0 {
+		t.Error("neither goroutines nor descriptors")
+	}
+
+	conns[0].Write(wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpClose, Masked: true}, wsproto.AppendClosePayload(nil, 4321, "")))
+	conns[1].Write([]byte("GET / HTTP/1.1\r\n"))
+	conns[2].Close()
+	e.exchange(with(t, "Origin: https://evil.example"))
+	bad, b := e.upgrade(vary(t, "/websocket", "/websocket?room=a%20b"))
+	io.Copy(io.Discard, b)
+	bad.Close()
+	for series, want := range map[string]float64{
+		`doyasa_closes_total{code="3000 and above"}`: 1,
+		`doyasa_closes_total{code="1002"}`:           1,
+		`doyasa_closes_total{code="1006"}`:           1,
+		`doyasa_closes_total{code="1008"}`:           1,
+		`doyasa_refusals_total{reason="origin"}`:     1,
+		`doyasa_refusals_total{reason="bad_room"}`:   1,
+		"doyasa_connections":                         0,
+		"doyasa_members":                             0,
+		"doyasa_lagging_members":                     0,
+	} {
+		e.eventually(series, want)
+	}
+}
+
+// Every series has a help text, and docs/operations.md a row.
+func TestMetricsAreDocumented(t *testing.T) {
+	e := newEdge(t, nil)
+	r, err := http.Get(e.http.URL + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, _ := io.ReadAll(r.Body)
+	names := regexp.MustCompile(`(?m)^# HELP (doyasa_\w+) \S`).FindAllSubmatch(body, -1)
+	if len(names) < 15 {
+		t.Fatalf("%d series of ours in\n%s", len(names), body)
+	}
+}
+
+// A reader that stands still shows as blocked and lagging, and then no more.
+func TestMetricsOfASlowMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &play{t: t, config: config.Default(), clients: make(map[string]*client), names: make(map[string]string)}
+		defer p.end()
+		do := func(lines ...string) {
+			for _, line := range lines {
+				p.step(line)
+				synctest.Wait()
+			}
+		}
+		check := func(when string, blocked int, lagging, bytes int64) {
+			t.Helper()
+			m := p.server.metrics
+			if got := p.server.sockets.Stats().Blocked; got != blocked || m.lagging.Load() != lagging || m.lagBytes.Load() != bytes {
+				t.Errorf("%s: %d blocked, %d lagging by %d bytes, want %d, %d, %d", when, got, m.lagging.Load(), m.lagBytes.Load(), blocked, lagging, bytes)
+			}
+		}
+		do("config buffer=1004", "B connect raw /websocket?name=B", "A connect raw /websocket?name=A", "A stall", "B > text {x*1500}", "wait 600ms")
+		check("stalled", 1, 1, 500)
+		do("A read", "wait 600ms")
+		check("reading", 0, 0, 0)
+		do("A stall", "B > text {x*1500}", "wait 600ms")
+		check("stalled again", 1, 1, 500)
+		do("wait 6s")
+		check("closed as slow", 0, 0, 0)
+	})
+}
+
+// Whose deliveries are timed: few of many, some of few.
+func TestTimedSample(t *testing.T) {
+	m := new(metrics)
+	timed := 0
+	for range 10_000 {
+		if m.chooses() {
+			timed++
+		}
+	}
+	if timed < 100 || timed > 200 {
+		t.Errorf("%d of 10,000 are timed, want about 1 in 64", timed)
+	}
+	for range 9_990 {
+		m.ended(timed > 0)
+		timed--
+	}
+	if m.timed.Load() != 0 || !m.chooses() {
+		t.Errorf("%d of 10 are timed, and a newcomer is not, want it to be", m.timed.Load())
+	}
+}
