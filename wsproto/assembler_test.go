@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/doyasa/doyasa/internal/vectors"
 )
 
 // defaultLimits are those of vectors that name none.
@@ -86,73 +88,46 @@ func eventString(ev Event) string {
 	return fmt.Sprintf("%v %x", ev.Opcode, ev.Payload)
 }
 
-// streamVector is a case of testdata/stream.txt.
-type streamVector struct {
-	role   Role
-	limits Limits
-	wire   []byte
-	events []string
-	code   CloseCode
-	early  int
+// streams are the vectors that an Assembler is held to, and the seeds of its fuzzing.
+func streams(t testing.TB) []vectors.Stream {
+	return vectors.ReadStreams(t, "testdata/stream.txt", "testdata/hostile.txt")
 }
 
-func parseStreamVector(t testing.TB, v vector) (s streamVector) {
-	t.Helper()
-	switch v.get("role") {
-	case "server":
-		s.role = RoleServer
-	case "client":
-		s.role = RoleClient
-	default:
-		t.Fatalf("%s: role %q", v.name, v.get("role"))
+func newStreamAssembler(s vectors.Stream) *Assembler {
+	role := RoleServer
+	if s.Client {
+		role = RoleClient
 	}
-	s.limits = defaultLimits
-	if l := v.get("limits"); l != "" {
-		if _, err := fmt.Sscan(l, &s.limits.MessageBytes, &s.limits.Fragments); err != nil {
-			t.Fatalf("%s: limits: %v", v.name, err)
-		}
-	}
-	s.wire = v.bytes(t, "wire")
-	for _, e := range v.all("event") {
-		name, rest, _ := strings.Cut(e, " ")
-		if name == "close" {
-			code, reason, _ := strings.Cut(rest, " ")
-			s.events = append(s.events, fmt.Sprintf("close %s %x", code, v.parseBytes(t, reason)))
-		} else {
-			s.events = append(s.events, fmt.Sprintf("%s %x", name, v.parseBytes(t, rest)))
-		}
-	}
-	s.code = v.code(t)
-	s.early = v.number(t, "early", len(s.wire))
-	return s
+	return NewAssembler(role, Limits{MessageBytes: s.Bytes, Fragments: s.Fragments})
 }
 
-// TestStreamVectors holds each row of testdata/stream.txt against an Assembler: whole, byte by byte, and cut in two everywhere.
+// TestStreamVectors holds each row of testdata/stream.txt and hostile.txt against an Assembler: whole, byte by byte, and cut in two
+// everywhere.
 func TestStreamVectors(t *testing.T) {
-	for _, v := range vectors(t, "stream.txt") {
-		t.Run(v.name, func(t *testing.T) {
-			s := parseStreamVector(t, v)
+	for _, s := range streams(t) {
+		t.Run(s.Name, func(t *testing.T) {
+			wire := s.Wire()
 			check := func(how string, next func() int) record {
-				got := feed(t, NewAssembler(s.role, s.limits), s.wire, next)
+				got := feed(t, newStreamAssembler(s), wire, next)
 				code := CloseCode(0)
 				if got.err != nil {
 					code = CloseCodeOf(got.err)
 				}
-				if fmt.Sprint(got.events) != fmt.Sprint(s.events) || code != s.code {
-					t.Errorf("%s: %q, %v, want %q, code %d", how, got.events, got.err, s.events, s.code)
+				if fmt.Sprint(got.events) != fmt.Sprint(s.Events) || int(code) != s.Error {
+					t.Errorf("%s: %q, %v, want %q, code %d", how, got.events, got.err, s.Events, s.Error)
 				}
 				return got
 			}
 			check("whole", whole)
-			if got := check("byte by byte", bytewise); s.code != 0 && got.failed > s.early {
-				t.Errorf("byte by byte: fails at byte %d, want at %d", got.failed, s.early)
+			if got := check("byte by byte", bytewise); s.Error != 0 && got.failed > s.Early {
+				t.Errorf("byte by byte: fails at byte %d, want at %d", got.failed, s.Early)
 			}
-			if len(s.wire) > 1000 { // the cuts that matter are those near the ends
+			if len(wire) > 1000 { // the cuts that matter are those near the ends
 				check("cut at 13", cutAt(13))
-				check("cut at the last byte", cutAt(len(s.wire)-1))
+				check("cut at the last byte", cutAt(len(wire)-1))
 				return
 			}
-			for cut := 1; cut < len(s.wire); cut++ {
+			for cut := 1; cut < len(wire); cut++ {
 				check(fmt.Sprintf("cut at %d", cut), cutAt(cut))
 			}
 		})
@@ -161,9 +136,8 @@ func TestStreamVectors(t *testing.T) {
 
 // FuzzAssembler: a stream gives the same events, headers and error whole, byte by byte, and cut anywhere.
 func FuzzAssembler(f *testing.F) {
-	for i, v := range vectors(f, "stream.txt") {
-		s := parseStreamVector(f, v)
-		f.Add(s.role == RoleClient, s.wire, uint64(i))
+	for i, s := range streams(f) {
+		f.Add(s.Client, s.Wire(), uint64(i))
 	}
 	f.Fuzz(func(t *testing.T, client bool, stream []byte, seed uint64) {
 		role := RoleServer
@@ -379,19 +353,24 @@ func TestPayloadIsNotCopied(t *testing.T) {
 // TestErrorsCarryTheirSection: the error says which rule was broken.
 func TestErrorsCarryTheirSection(t *testing.T) {
 	sections := 0
-	for _, v := range vectors(t, "stream.txt") {
-		s := parseStreamVector(t, v)
-		got := feed(t, NewAssembler(s.role, s.limits), s.wire, whole)
-		if got.err == nil {
-			continue
+	for _, file := range []string{"testdata/stream.txt", "testdata/hostile.txt"} {
+		sectionOf := map[string]string{}
+		for _, v := range vectors.Read(t, file) {
+			sectionOf[v.Name] = v.Get("section")
 		}
-		var pe *ProtocolError
-		if !errors.As(got.err, &pe) || pe.Section == "" || pe.Detail == "" {
-			t.Errorf("%s: %#v, want a *ProtocolError with section and detail", v.name, got.err)
-		} else if pe.Section == v.get("section") {
-			sections++
-		} else if pe.Section != "5.5.1" { // a close reason that is not UTF-8 breaks two
-			t.Errorf("%s: %v, want section %s", v.name, pe, v.get("section"))
+		for _, s := range vectors.ReadStreams(t, file) {
+			got := feed(t, newStreamAssembler(s), s.Wire(), whole)
+			if got.err == nil {
+				continue
+			}
+			var pe *ProtocolError
+			if !errors.As(got.err, &pe) || pe.Section == "" || pe.Detail == "" {
+				t.Errorf("%s: %#v, want a *ProtocolError with section and detail", s.Name, got.err)
+			} else if pe.Section == sectionOf[s.Name] {
+				sections++
+			} else if pe.Section != "5.5.1" { // a close reason that is not UTF-8 breaks two
+				t.Errorf("%s: %v, want section %s", s.Name, pe, sectionOf[s.Name])
+			}
 		}
 	}
 	if sections == 0 {

@@ -8,20 +8,22 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/doyasa/doyasa/internal/vectors"
 )
 
 func TestCloseVectors(t *testing.T) {
-	for _, v := range vectors(t, "close.txt") {
-		t.Run(v.name, func(t *testing.T) {
-			payload := v.bytes(t, "payload")
+	for _, v := range vectors.Read(t, "testdata/close.txt") {
+		t.Run(v.Name, func(t *testing.T) {
+			payload := v.Bytes(t, "payload")
 			code, reason, err := ParseClosePayload(payload)
-			if want := v.code(t); want != 0 {
+			if want := CloseCode(v.Number(t, "error", 0)); want != 0 {
 				if code != 0 || reason != "" || CloseCodeOf(err) != want {
 					t.Errorf("ParseClosePayload(% x) = %d, %q, %v, want error %d", payload, code, reason, err, want)
 				}
 				return
 			}
-			wantCode, wantReason := CloseCode(v.number(t, "code", 0)), string(v.bytes(t, "reason"))
+			wantCode, wantReason := CloseCode(v.Number(t, "code", 0)), string(v.Bytes(t, "reason"))
 			if code != wantCode || reason != wantReason || err != nil {
 				t.Errorf("ParseClosePayload(% x) = %d, %q, %v, want %d, %q", payload, code, reason, err, wantCode, wantReason)
 			}
@@ -92,8 +94,8 @@ func TestCloseCodeOf(t *testing.T) {
 
 // FuzzClosePayload: what parses is appended as the same bytes; what is appended parses and fits a control frame.
 func FuzzClosePayload(f *testing.F) {
-	for _, v := range vectors(f, "close.txt") {
-		f.Add(v.bytes(f, "payload"))
+	for _, v := range vectors.Read(f, "testdata/close.txt") {
+		f.Add(v.Bytes(f, "payload"))
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		code, reason, err := ParseClosePayload(p)

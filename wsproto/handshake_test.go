@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/doyasa/doyasa/internal/vectors"
 )
 
 // The handshake of §1.2, which the vectors vary.
@@ -20,51 +22,24 @@ var (
 		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}
 )
 
-// vary applies a vector to a sample and returns the bytes of the head.
-func (v vector) vary(sample []string) []byte {
-	lines := slices.Clone(sample)
-	remove := func(name string) {
-		rest := slices.DeleteFunc(lines[1:], func(line string) bool {
-			field, _, _ := strings.Cut(line, ":")
-			return strings.EqualFold(field, name)
-		})
-		lines = lines[:1+len(rest)]
-	}
-	for _, f := range v.fields {
-		switch f[0] {
-		case "line":
-			lines[0] = f[1]
-		case "set":
-			name, _, _ := strings.Cut(f[1], ":")
-			remove(name)
-			lines = append(lines, f[1])
-		case "add":
-			lines = append(lines, f[1])
-		case "remove":
-			remove(f[1])
-		}
-	}
-	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")
-}
-
 // check parses a request as net/http does and gives it to CheckRequest.
 func check(r *http.Request) (Request, error) {
 	return CheckRequest(r.Method, r.ProtoMajor, r.ProtoMinor, r.Header)
 }
 
 func TestRequestVectors(t *testing.T) {
-	for _, v := range vectors(t, "request.txt") {
-		t.Run(v.name, func(t *testing.T) {
-			head := v.vary(sampleRequest)
+	for _, v := range vectors.Read(t, "testdata/request.txt") {
+		t.Run(v.Name, func(t *testing.T) {
+			head := v.Head(t, sampleRequest)
 			r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			status := v.number(t, "status", 0)
+			status := v.Number(t, "status", 0)
 			got, err := check(r)
 			if status == 101 {
-				if err != nil || got.Key != sampleKey || strings.Join(got.Subprotocols, " ") != v.get("subprotocols") {
-					t.Errorf("CheckRequest(%q) = %+v, %v, want subprotocols %q", head, got, err, v.get("subprotocols"))
+				if err != nil || got.Key != sampleKey || strings.Join(got.Subprotocols, " ") != v.Get("subprotocols") {
+					t.Errorf("CheckRequest(%q) = %+v, %v, want subprotocols %q", head, got, err, v.Get("subprotocols"))
 				}
 				return
 			}
@@ -76,8 +51,8 @@ func TestRequestVectors(t *testing.T) {
 			if he.Field != "" {
 				field = he.Field + ": " + he.Value
 			}
-			if he.Status != status || field != v.get("field") || he.Section == "" || he.Detail == "" {
-				t.Errorf("CheckRequest(%q) = %+v, want status %d, field %q", head, he, status, v.get("field"))
+			if he.Status != status || field != v.Get("field") || he.Section == "" || he.Detail == "" {
+				t.Errorf("CheckRequest(%q) = %+v, want status %d, field %q", head, he, status, v.Get("field"))
 			}
 			if got.Key != "" || got.Subprotocols != nil {
 				t.Errorf("CheckRequest(%q) = %+v beside its error, want zeros", head, got)
@@ -87,15 +62,15 @@ func TestRequestVectors(t *testing.T) {
 }
 
 func TestResponseVectors(t *testing.T) {
-	for _, v := range vectors(t, "response.txt") {
-		t.Run(v.name, func(t *testing.T) {
-			head := v.vary(sampleResponse)
-			offered := strings.Fields(v.get("offered"))
+	for _, v := range vectors.Read(t, "testdata/response.txt") {
+		t.Run(v.Name, func(t *testing.T) {
+			head := v.Head(t, sampleResponse)
+			offered := strings.Fields(v.Get("offered"))
 			subprotocol, n, err := ParseResponse(append(bytes.Clone(head), "\x81\x00"...), sampleKey, offered...)
-			switch v.get("result") {
+			switch v.Get("result") {
 			case "ok":
-				if subprotocol != v.get("subprotocol") || n != len(head) || err != nil {
-					t.Errorf("ParseResponse(%q) = %q, %d, %v, want %q, %d", head, subprotocol, n, err, v.get("subprotocol"), len(head))
+				if subprotocol != v.Get("subprotocol") || n != len(head) || err != nil {
+					t.Errorf("ParseResponse(%q) = %q, %d, %v, want %q, %d", head, subprotocol, n, err, v.Get("subprotocol"), len(head))
 				}
 			case "refused":
 				var he *HandshakeError
@@ -103,7 +78,7 @@ func TestResponseVectors(t *testing.T) {
 					t.Errorf("ParseResponse(%q) = %q, %d, %v, want a *HandshakeError", head, subprotocol, n, err)
 				}
 			default:
-				t.Fatalf("result %q", v.get("result"))
+				t.Fatalf("result %q", v.Get("result"))
 			}
 			for cut := range head {
 				if _, n, err := ParseResponse(head[:cut], sampleKey, offered...); n != 0 || !errors.Is(err, ErrNeedMore) {
@@ -236,8 +211,12 @@ func TestHandshakeErrors(t *testing.T) {
 // FuzzCheckRequest: whatever net/http lets through is accepted, with tokens only, or refused with a status; what is accepted is
 // answered with a response that a client takes.
 func FuzzCheckRequest(f *testing.F) {
-	for _, v := range vectors(f, "request.txt") {
-		f.Add(v.vary(sampleRequest))
+	for _, file := range []string{"testdata/request.txt", "testdata/http.txt"} {
+		for _, v := range vectors.Read(f, file) {
+			if head := v.Head(f, sampleRequest); len(head) < 100_000 {
+				f.Add(head)
+			}
+		}
 	}
 	f.Fuzz(func(t *testing.T, head []byte) {
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
@@ -267,8 +246,8 @@ func FuzzCheckRequest(f *testing.F) {
 
 // FuzzParseResponse: what is accepted ends with an empty line, is not accepted sooner, and net/http calls it a 101 too.
 func FuzzParseResponse(f *testing.F) {
-	for _, v := range vectors(f, "response.txt") {
-		f.Add(v.vary(sampleResponse), v.get("offered"))
+	for _, v := range vectors.Read(f, "testdata/response.txt") {
+		f.Add(v.Head(f, sampleResponse), v.Get("offered"))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, offered string) {
 		subprotocols := strings.Fields(offered)

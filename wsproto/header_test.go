@@ -8,19 +8,21 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/doyasa/doyasa/internal/vectors"
 )
 
 // TestHeaderVectors holds each row of testdata/header.txt against ParseHeader and AppendHeader, whole, followed by other bytes, and cut at
 // every length.
 func TestHeaderVectors(t *testing.T) {
-	for _, v := range vectors(t, "header.txt") {
-		t.Run(v.name, func(t *testing.T) {
-			wire := v.bytes(t, "wire")
-			if code := v.code(t); code != 0 {
-				testIllegalHeader(t, wire, v.number(t, "early", len(wire)), code)
+	for _, v := range vectors.Read(t, "testdata/header.txt") {
+		t.Run(v.Name, func(t *testing.T) {
+			wire := v.Bytes(t, "wire")
+			if code := CloseCode(v.Number(t, "error", 0)); code != 0 {
+				testIllegalHeader(t, wire, v.Number(t, "early", len(wire)), code)
 				return
 			}
-			want := parseHeaderVector(t, v.get("header"))
+			want := parseHeaderVector(t, v.Get("header"))
 			for _, b := range [][]byte{wire, append(bytes.Clone(wire), "more"...)} {
 				h, n, err := ParseHeader(b)
 				if h != want || n != len(wire) || err != nil {
@@ -142,8 +144,8 @@ func TestOpcode(t *testing.T) {
 
 // FuzzHeader: what parses is appended as the same bytes, and nothing parses from fewer.
 func FuzzHeader(f *testing.F) {
-	for _, v := range vectors(f, "header.txt") {
-		f.Add(v.bytes(f, "wire"))
+	for _, v := range vectors.Read(f, "testdata/header.txt") {
+		f.Add(v.Bytes(f, "wire"))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, n, err := ParseHeader(b)

@@ -36,6 +36,7 @@ var rules = []rule{
 	{module + "internal/config", []string{"cmd/doyasa", "internal/server"}, "hub, wsproto and loop have options of their own"},
 	{module + "static", []string{"cmd/doyasa"}, "the page is handed to the server"},
 	{module + "internal/conntest", nil, "it is for tests"},
+	{module + "internal/vectors", nil, "it is for tests"},
 	{module + "internal/journaltest", nil, "it is for tests"},
 	{"github.com/spf13/", []string{"cmd/doyasa"}, "only the binary reads flags"},
 	{"flag", []string{"cmd/doyasa"}, "only the binary reads flags"},

@@ -38,6 +38,9 @@ func FuzzSession(f *testing.F) {
 		f.Add(c.frames(items), true, 3)
 		f.Add(c.frames(items), false, 1000)
 	}
+	for i, v := range serverStreams(f) {
+		f.Add(v.Wire(), false, i%20)
+	}
 	f.Fuzz(func(t *testing.T, stream []byte, v1 bool, size int) {
 		stream = stream[:min(len(stream), 2000)]
 		synctest.Test(t, func(t *testing.T) {
