@@ -138,6 +138,7 @@ func newHTTPServer(ctx context.Context, h http.Handler, limits config.Limits, lo
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: limits.HandshakeTimeout,
+		ReadTimeout:       2 * limits.HandshakeTimeout, // of a body that nobody wants, which net/http waits for before it closes
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
