@@ -3,12 +3,15 @@
 package doyasa
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -31,6 +34,7 @@ func Main(m *testing.M) {
 	}
 	plain.path = filepath.Join(dir, "doyasa")
 	race.path = filepath.Join(dir, "doyasa-race")
+	portable.path = filepath.Join(dir, "doyasa-portable")
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)
@@ -47,7 +51,57 @@ type binary struct {
 var (
 	plain = binary{}
 	race  = binary{args: []string{"-race"}}
+	// portable has the loop that runs everywhere, where plain has the one of this system.
+	portable = binary{args: []string{"-tags", "portable"}}
 )
+
+// A Starter is Start for one of the programs that tests are run against.
+type Starter func(t testing.TB, flags ...string) *Server
+
+// EachSockets runs a test against both implementations of the sockets: the system's own and the portable one.
+func EachSockets(t *testing.T, test func(t *testing.T, start Starter)) {
+	t.Run("own", func(t *testing.T) { test(t, Start) })
+	t.Run("portable", func(t *testing.T) {
+		test(t, func(t testing.TB, flags ...string) *Server {
+			t.Helper()
+			return start(t, &portable, flags)
+		})
+	})
+}
+
+// Run runs the program with arguments in a folder until it ends, and fails the test when it does not within patience. env are
+// variables besides the test's own, of which those of doyasa are left out.
+func Run(t testing.TB, dir string, env []string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	if err := plain.build(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, plain.path, args...)
+	cmd.Dir, cmd.Env = dir, append(environ(), env...)
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		t.Fatalf("doyasa %q still runs after %v; stdout\n%s\nstderr\n%s", args, patience, &o, &e)
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), o.String(), e.String()
+}
+
+// environ is the environment without the variables that configure doyasa.
+func environ() (env []string) {
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "DOYASA_") {
+			env = append(env, variable)
+		}
+	}
+	return env
+}
 
 func (b *binary) build() error {
 	b.once.Do(func() {

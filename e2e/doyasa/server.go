@@ -61,11 +61,7 @@ func start(t testing.TB, b *binary, flags []string) *Server {
 	}
 	s.cmd = exec.Command(b.path, append(args, flags...)...)
 	s.cmd.Dir = t.TempDir() // no config.yaml there
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "DOYASA_") {
-			s.cmd.Env = append(s.cmd.Env, variable)
-		}
-	}
+	s.cmd.Env = environ()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -154,6 +154,11 @@ func (c *Conn) Accepted(header ...string) error {
 	return nil
 }
 
+// Response reads an answer in HTTP to a request made with a method, up to its header; its body is read with it.
+func (c *Conn) Response(method string) (*http.Response, error) {
+	return http.ReadResponse(c.r, &http.Request{Method: method})
+}
+
 // ReadFrame reads one frame and holds it to what section 5 asks of a server: not masked, no RSV bits, a known opcode, the length in
 // its shortest form, control frames whole and short.
 func (c *Conn) ReadFrame() (Frame, error) {
