@@ -241,7 +241,7 @@ func TestCtrlEnter(t *testing.T) {
 		tb.compose("かんじ")
 		tb.composingEnter()
 		tb.write("漢字" + round)
-		get[any](tb, `new Promise((resolve) => setTimeout(resolve))`) // no hand is so fast that the composition is not over for the page
+		tb.composed()
 		tb.press(enter)
 		tb.write("次の行")
 		if got := get[string](tb, `one('textarea').value`); got != "漢字"+round+"\n次の行" {
