@@ -34,7 +34,7 @@ const (
 )
 
 // Patience bounds everything a connection does: a safety net, not a measure.
-const Patience = time.Minute
+const Patience = 3 * time.Minute
 
 // key is the example of section 1.3.
 const key = "dGhlIHNhbXBsZSBub25jZQ=="
