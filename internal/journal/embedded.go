@@ -48,10 +48,9 @@ func OpenEmbedded(o Options) (*Journal, error) {
 		if len(damaged) > 1 {
 			more = fmt.Sprintf(", and %d more", len(damaged)-1)
 		}
-		j.start()
 		err := j.store.explain(fmt.Errorf("%w: %w%s", errStoreDamaged, damaged[0], more))
-		j.next = 1 // the position stays as it is
-		return nil, errors.Join(err, j.Stop())
+		j.nc.Close()
+		return nil, errors.Join(err, j.store.close(0))
 	}
 	j.start()
 	return j, nil
@@ -103,9 +102,6 @@ func openEmbedded(o Options) (_ *Journal, _ []*damage, err error) {
 	if err != nil {
 		damaged = append(damaged, &damage{seq: state.FirstSeq, err: err})
 	}
-	if last := e.position(); last > state.LastSeq {
-		damaged = append(damaged, &damage{seq: last, err: fmt.Errorf("the store ends at %d: what was stored behind it is gone", state.LastSeq)})
-	}
 	if err := e.sync(); err != nil { // what recovering has written
 		return nil, nil, err
 	}
@@ -126,6 +122,9 @@ func (e *embedded) claim() error {
 		return err
 	}
 	e.lock = lock
+	if err := e.probe(); err != nil {
+		return err
+	}
 	// What belongs to somebody else often shows only further down.
 	return filepath.WalkDir(e.dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -137,6 +136,13 @@ func (e *embedded) claim() error {
 		}
 		return f.Close()
 	})
+}
+
+// probe writes a little, to find out before the server does, which tells less.
+func (e *embedded) probe() error {
+	name := filepath.Join(e.dir, lockName+".tmp")
+	err := os.WriteFile(name, make([]byte, 64<<10), 0o600)
+	return errors.Join(err, os.Remove(name))
 }
 
 // run starts the server.

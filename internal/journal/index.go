@@ -43,6 +43,7 @@ type room struct {
 	bytes   int     // of kept[hidden:]
 	hiddenB int     // of kept[:hidden]
 	trims   []trimmed
+	last    trim   // the newest of trims, without its ids
 	tail    uint64 // head as it will be once the writer's batch is stored; the writer's alone
 	dirty   bool   // in the writer's list of rooms to look at; the writer's alone
 }
@@ -143,7 +144,7 @@ func (x *index) worthTrimming(r *room) bool {
 
 // planTrim is the record for everything that is hidden in r.
 func (r *room) planTrim() trim {
-	t := trim{floor: r.kept[r.hidden-1].seq}
+	t := trim{floor: r.kept[r.hidden-1].seq, messages: r.last.messages + uint64(r.hidden), records: r.last.records + 1}
 	for _, e := range r.kept[:r.hidden] {
 		if e.id != (hub.ID{}) {
 			t.gone = append(t.gone, hub.Stored{ID: e.id, Seq: e.seq, Prev: e.prev, At: e.at})
@@ -167,6 +168,8 @@ func (x *index) applyTrim(r *room, seq uint64, t trim) {
 	r.floor = max(r.floor, t.floor)
 	r.head = max(r.head, r.floor)
 	r.trims = append(r.trims, trimmed{seq, t.gone})
+	r.last = t
+	r.last.gone = nil
 }
 
 // forget drops the records of trims whose ids are all old enough and many enough, and

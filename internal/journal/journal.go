@@ -72,6 +72,7 @@ type Journal struct {
 
 	running sync.WaitGroup // the writer, the janitor and the pagers
 	next    uint64         // the Seq of the next record; the writer's alone
+	lost    uint64         // how many numbers before that a power cut has taken; the writer's alone
 }
 
 // A store is what differs between a server inside this process and one elsewhere.
@@ -84,6 +85,8 @@ type store interface {
 	explain(error) error
 	// diskBytes is what the store takes on disk.
 	diskBytes() int64
+	// position is up to where the stream must reach, because it once did.
+	position() uint64
 	// close ends it, with everything on disk up to a Seq.
 	close(last uint64) error
 }

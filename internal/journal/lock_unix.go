@@ -5,6 +5,7 @@ package journal
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -17,8 +18,12 @@ func lockFile(f *os.File) error {
 	return err
 }
 
+// ownerOf is who owns a file, or what is nearest above it.
 func ownerOf(name string) (uid uint32, ok bool) {
 	info, err := os.Stat(name)
+	if up := filepath.Dir(name); err != nil && up != name {
+		return ownerOf(up)
+	}
 	if err != nil {
 		return 0, false
 	}

@@ -17,9 +17,9 @@ import (
 //
 // and a record of a trim, under trimSubject:
 //
-//	version 1 | floor | n | n × (id 16 | seq | prev | at 8) | CRC 4
+//	version 1 | floor | messages | records | n | n × (id 16 | seq | prev | at 8) | CRC 4
 //
-// Fixed numbers are little endian; prev, floor, n and seq are uvarints, and in front of
+// Fixed numbers are little endian; all others are uvarints, and in front of
 // each text or payload stands its length as one. The CRC is CRC-32C of the room's name
 // and everything before it, so a record that is damaged, or filed under another room, is
 // never taken for a good one.
@@ -145,12 +145,18 @@ func parseMessage(room string, b []byte) (m *hub.Message, chained bool, err erro
 // on, and the ids of what goes, whose retries must still be recognised.
 type trim struct {
 	floor uint64
-	gone  []hub.Stored
+	// How many messages of the room have been trimmed and how many records of that have
+	// been stored, this one included. With what is there they add up to all numbers that
+	// the stream has given, so nothing is lost without a trace.
+	messages, records uint64
+	gone              []hub.Stored
 }
 
 func appendTrim(dst []byte, room string, t trim) []byte {
 	dst = append(dst, layout)
 	dst = binary.AppendUvarint(dst, t.floor)
+	dst = binary.AppendUvarint(dst, t.messages)
+	dst = binary.AppendUvarint(dst, t.records)
 	dst = binary.AppendUvarint(dst, uint64(len(t.gone)))
 	for _, g := range t.gone {
 		dst = append(dst, g.ID[:]...)
@@ -165,7 +171,7 @@ func parseTrim(room string, b []byte) (trim, error) {
 	r := reader{b: b}
 	r.check(room)
 	r.bytes(1)
-	t := trim{floor: r.uvarint()}
+	t := trim{floor: r.uvarint(), messages: r.uvarint(), records: r.uvarint()}
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
 		var g hub.Stored
 		copy(g.ID[:], r.bytes(16))

@@ -38,7 +38,6 @@ func (j *Journal) openStream(ctx context.Context, config jetstream.StreamConfig)
 		return jetstream.StreamState{}, errors.New("the history has no epoch in its metadata: it was not made by doyasa")
 	}
 	j.stream = config.Name
-	j.next = info.State.LastSeq + 1
 	return info.State, nil
 }
 
@@ -61,12 +60,11 @@ func (d *damage) Error() string {
 var errHole = errors.New("what stood before it is missing")
 
 // recover reads the stream once, from one end to the other, and makes the index of it.
-// It returns what is damaged, as far as that can be told by the records: each has its
-// own sum and says which one of its room is before it.
+// It returns what is damaged: each record has its own sum and says which one of its room
+// is before it, and together they account for every number that the stream has given.
+// Only what an ill-timed power cut took from the very end leaves no trace.
 func (j *Journal) recover(state jetstream.StreamState) ([]*damage, error) {
-	if state.Msgs == 0 {
-		return nil, nil
-	}
+	j.next = state.LastSeq + 1
 	sub, err := j.nc.SubscribeSync(j.nc.NewInbox() + ".*")
 	if err != nil {
 		return nil, err
@@ -78,12 +76,12 @@ func (j *Journal) recover(state jetstream.StreamState) ([]*damage, error) {
 	pg := &pager{journal: j, inbox: strings.TrimSuffix(sub.Subject, ".*"), sub: sub}
 	var damaged []*damage
 	holes := make(map[*room][]hole)
-	count := uint64(0)
-	for from := state.FirstSeq; from <= state.LastSeq; {
+	count, last := uint64(0), uint64(0)
+	for from := max(state.FirstSeq, 1); from <= state.LastSeq; {
 		got, err := pg.scan(from)
 		for _, rec := range got {
 			count++
-			from = rec.seq + 1
+			last, from = rec.seq, rec.seq+1
 			if d := j.recoverRecord(rec, holes); d != nil {
 				damaged = append(damaged, d)
 			}
@@ -105,9 +103,18 @@ func (j *Journal) recover(state jetstream.StreamState) ([]*damage, error) {
 			}
 		}
 	}
+	numbers := uint64(0)
 	for _, r := range j.index.rooms {
 		j.index.enforce(r)
+		numbers += uint64(len(r.kept)) + r.last.messages + r.last.records
 	}
+	if len(damaged) == 0 && numbers != last {
+		damaged = append(damaged, &damage{seq: last, err: fmt.Errorf("of all up to it %d are missing", last-numbers)})
+	}
+	if must := j.store.position(); must > last {
+		damaged = append(damaged, &damage{seq: must, err: fmt.Errorf("the store ends at %d: what stood behind it is gone", last)})
+	}
+	j.lost = state.LastSeq - last
 	return damaged, nil
 }
 

@@ -32,6 +32,7 @@ func (j *Journal) write() {
 	janitor := time.NewTicker(janitorEvery)
 	defer janitor.Stop()
 	stop := j.stop
+	j.accountLost()
 	for stopping := false; ; {
 		for j.writeBatch(j.take()) {
 		}
@@ -204,6 +205,27 @@ func (j *Journal) trimRooms(batch []queued) {
 	j.mu.Unlock()
 	j.trim(due)
 }
+
+// accountLost stores that numbers have been given to messages that a power cut took
+// before they were on disk, which the server may remember.
+func (j *Journal) accountLost() {
+	if j.lost == 0 {
+		return
+	}
+	j.mu.Lock()
+	r := j.index.room(lostRoom)
+	t := trim{floor: j.next - 1, messages: r.last.messages + j.lost, records: r.last.records + 1}
+	j.mu.Unlock()
+	seq := j.next
+	if j.append([]record{{trimSubject(r.name), appendTrim(nil, r.name, t)}}) == nil {
+		j.mu.Lock()
+		j.index.applyTrim(r, seq, t)
+		j.mu.Unlock()
+	}
+}
+
+// lostRoom is no room: its trims stand for what was lost.
+const lostRoom = "\x00lost"
 
 // clean takes from the disk what has grown too old, and forgets ids that need not be
 // known any longer.
