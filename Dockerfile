@@ -7,6 +7,9 @@ COPY . .
 ARG VERSION=""
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /doyasa ./cmd/doyasa
 
+# An empty folder for the history: a volume that is new takes its owner from it.
+WORKDIR /data
+
 FROM scratch
 ARG VERSION=""
 LABEL org.opencontainers.image.title="doyasa" \
@@ -15,6 +18,7 @@ LABEL org.opencontainers.image.title="doyasa" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /doyasa /doyasa
+COPY --from=build --chown=65532:65532 /data /data
 # ./config.yaml is read if it is there, by the server and by its health check alike: mount one at /config/config.yaml.
 WORKDIR /config
 USER 65532:65532

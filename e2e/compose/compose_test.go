@@ -97,6 +97,17 @@ func testCompose(t *testing.T, command []string, project string) {
 	d.say(second, "ただいま", first, second)
 	d.waitHealthy()
 
+	// The history is in the volume: a container that is made anew has it, and knows whoever comes back.
+	before := d.history()
+	d.compose("down")
+	d.compose("up", "-d")
+	d.waitHealthy()
+	if after := d.history(); after.Epoch != before.Epoch || len(after.Messages) < 2 || fmt.Sprint(after.Messages) != fmt.Sprint(before.Messages) {
+		t.Errorf("after down and up the history is %+v, want it as it was, %+v", after, before)
+	}
+	first, second = d.dial(), d.dial()
+	d.say(first, "まだいる", first, second)
+
 	// A message that passed before is refused (1009) once an edited config.yaml is in effect.
 	long := strings.Repeat("や", 2000)
 	d.say(first, long, first, second)
@@ -260,6 +271,21 @@ func (d *deployment) checkImage() {
 	if image.Config.Labels["org.opencontainers.image.licenses"] != "MIT" {
 		d.t.Errorf("labels of the image are %v, want the OCI ones", image.Config.Labels)
 	}
+}
+
+// history is what the API has of the default room.
+func (d *deployment) history() (h struct {
+	Epoch    string
+	Messages []struct {
+		Seq  uint64
+		Text string
+	}
+}) {
+	d.t.Helper()
+	if err := json.Unmarshal([]byte(d.get("/api/rooms/doyasa/messages", http.StatusOK)), &h); err != nil {
+		d.t.Fatal(err)
+	}
+	return h
 }
 
 func (d *deployment) address() string { return net.JoinHostPort("127.0.0.1", d.port) }
