@@ -2,7 +2,7 @@
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s
 
-.PHONY: run check test fuzz soak bench
+.PHONY: run check test test-faults fuzz soak bench
 
 run:
 	go run ./cmd/doyasa
@@ -17,6 +17,10 @@ check:
 test:
 	go test -race -shuffle=on ./...
 	cd e2e && go test -race -shuffle=on -p 1 -timeout 30m ./...; status=$$?; cat hostile/table.txt; exit $$status
+
+# Kills the server 50 times for each way of syncing, under 1,000 messages a second and 200 clients. CI runs a short form.
+test-faults:
+	cd e2e && DOYASA_KILLS=50 DOYASA_CLIENTS=200 DOYASA_RATE=1000 go test -count=1 -timeout 1h -v ./faults
 
 # Every fuzz target there is, one after the other.
 fuzz:

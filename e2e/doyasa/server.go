@@ -157,6 +157,15 @@ func (s *Server) Logged(text string) map[string]any {
 // Terminate sends SIGTERM.
 func (s *Server) Terminate() { s.cmd.Process.Signal(syscall.SIGTERM) }
 
+// Kill ends the process as nothing ever should (SIGKILL), and returns when it is gone.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	s.waited = true
+	s.mu.Unlock()
+	s.cmd.Process.Kill()
+	<-s.done
+}
+
 // Wait waits for the end of the process, which the test has brought about, and returns its exit status.
 func (s *Server) Wait(timeout time.Duration) int {
 	s.t.Helper()
