@@ -1,0 +1,162 @@
+// Command compare measures doyasa beside the floor of the system call and beside rooms on other libraries: one load generator
+// (doyasa bench), the same load, one after the other in turns, each server fresh and on a core of its own. What counts is the median
+// of the ratios within the rounds: single figures move with the machine, ratios hardly.
+//
+// Run it from the folder of this module; it builds what it needs.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// results is the file that is written: of each scenario the latest.
+type results struct {
+	Machine   string            `json:"machine"`
+	Scenarios map[string]result `json:"scenarios"`
+}
+
+// result is one scenario's.
+type result struct {
+	Title   string             `json:"title"`
+	When    string             `json:"when"`
+	Commit  string             `json:"commit"`
+	Rounds  int                `json:"rounds"`
+	Load    string             `json:"load"` // arguments of doyasa bench
+	Points  []point            `json:"points"`
+	Medians map[string]figures `json:"medians"` // by run
+}
+
+func main() {
+	names := flag.String("scenario", "all", "`names` with commas between, or all: "+strings.Join(scenarioNames(), " "))
+	rounds := flag.Int("rounds", 0, "rounds; 0: as many as the scenario wants")
+	seconds := flag.Int("seconds", 0, "measured seconds of each run; 0: as many as the scenario wants")
+	serverCPU := flag.String("server-cpu", "0", "`cores` of the server, with commas between")
+	loadCPU := flag.String("load-cpu", "1", "`cores` of the load generator")
+	out := flag.String("out", "", "JSON `file`: what was measured replaces what it has of the same scenario")
+	binary := flag.String("doyasa", "", "`path` of the program to measure; built from this tree when empty")
+	flag.Parse()
+	if err := run(*names, *rounds, *seconds, *serverCPU, *loadCPU, *out, *binary); err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+func run(names string, rounds, seconds int, serverCPU, loadCPU, out, binary string) error {
+	dir, err := os.MkdirTemp("", "doyasa-compare-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := build(dir, binary); err != nil {
+		return err
+	}
+	all := results{Machine: machine(), Scenarios: make(map[string]result)}
+	if out != "" {
+		if old, err := os.ReadFile(out); err == nil {
+			if err := json.Unmarshal(old, &all); err != nil {
+				return fmt.Errorf("%s: %w", out, err)
+			}
+		}
+	}
+	if names == "all" {
+		names = strings.Join(scenarioNames(), ",")
+	}
+	var missed []string
+	for name := range strings.SplitSeq(names, ",") {
+		at := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
+		if at < 0 {
+			return fmt.Errorf("no scenario %q; there are %s", name, strings.Join(scenarioNames(), ", "))
+		}
+		s := scenarios[at]
+		if rounds > 0 {
+			s.rounds = rounds
+		}
+		if seconds > 0 {
+			s.seconds = seconds
+		}
+		r, err := s.measure(&bench{dir: dir, serverCPU: serverCPU, loadCPU: loadCPU})
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		for _, p := range r.Points {
+			if !p.Held {
+				missed = append(missed, name+": "+p.What)
+			}
+		}
+		all.Scenarios[name] = r
+		if out != "" { // after each, so that an interruption loses one
+			if err := write(out, all); err != nil {
+				return err
+			}
+		}
+	}
+	if len(missed) > 0 {
+		return errors.New("short of the goal:\n  " + strings.Join(missed, "\n  "))
+	}
+	return nil
+}
+
+func write(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(b, '\n'), 0o644)
+}
+
+// build puts all programs into dir.
+func build(dir, binary string) error {
+	commands := [][]string{{"build", "-o", dir + string(filepath.Separator), "./limit", "./gorilla", "./gws", "./gobwas", "./coder"}}
+	if binary == "" {
+		commands = append(commands, []string{"build", "-C", filepath.Join("..", ".."), "-o", filepath.Join(dir, "doyasa"), "./cmd/doyasa"})
+	} else {
+		absolute, err := filepath.Abs(binary)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(absolute, filepath.Join(dir, "doyasa")); err != nil {
+			return err
+		}
+	}
+	for _, args := range commands {
+		if text, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, text)
+		}
+	}
+	return nil
+}
+
+// machine is what the figures were measured on.
+func machine() string {
+	cpu := runtime.GOARCH
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				cpu = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%d cores of %s, Linux %s, %s", runtime.NumCPU(), cpu, strings.TrimSpace(string(kernel)), runtime.Version())
+}
+
+func commit() string {
+	b, err := exec.Command("git", "rev-parse", "--short=10", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func today() string { return time.Now().UTC().Format(time.DateOnly) }
