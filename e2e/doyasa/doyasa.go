@@ -138,3 +138,14 @@ func projectRoot() (string, error) {
 		dir = parent
 	}
 }
+
+// Command is a command line of the binary that has not been started; the test's end kills it.
+func Command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	if err := plain.build(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), plain.path, args...)
+	cmd.Dir = t.TempDir()
+	return cmd
+}
