@@ -2,16 +2,13 @@
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s
 
-.PHONY: run check test test-faults fuzz soak bench
+.PHONY: run check test test-faults fuzz soak bench bench-peers
 
-run:
-	go run ./cmd/doyasa
+run: ; go run ./cmd/doyasa
 
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt the files above"; exit 1; }
-	go vet ./...
-	$(STATICCHECK) ./...
-	cd e2e && go vet ./... && $(STATICCHECK) ./...
+	for m in . e2e e2e/peers; do (cd $$m && go vet ./... && $(STATICCHECK) ./...) || exit 1; done
 
 # The packages of e2e one at a time: browsers and engines need the machine. Then what became of every hostile input.
 test:
@@ -26,8 +23,7 @@ test-faults:
 fuzz:
 	@go list ./... | while read -r package; do \
 		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz'); do \
-			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+			echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
 		done; \
 	done
 
@@ -39,3 +35,6 @@ soak:
 bench:
 	go test -run '^$$' -bench . -benchmem -count 6 ./... | tee bench.txt
 	@test ! -f base.txt || go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da base.txt bench.txt
+
+bench-peers: # doyasa beside other rooms and the floor; PEERS="-scenario rate,flood" for some of it
+	cd e2e/peers && go run ./compare -out ../../docs/performance.json $(PEERS)

@@ -13,16 +13,15 @@ import (
 
 // epoll is the transport of Linux: non-blocking sockets, one queue of events, a timer in it for what is due.
 type epoll struct {
-	base    time.Time
-	target  netip.AddrPort
-	queue   int           // descriptor of the epoll instance
-	timer   int           // descriptor of the timer
-	armed   time.Duration // when the timer is set to; MaxInt64: it is not
-	fds     []int32       // by connection; -1: none
-	state   []uint8
-	events  []unix.EpollEvent
-	buf     []byte
-	stopped bool
+	base   time.Time
+	target netip.AddrPort
+	queue  int           // descriptor of the epoll instance
+	timer  int           // descriptor of the timer
+	armed  time.Duration // when the timer is set to; MaxInt64: it is not
+	fds    []int32       // by connection; -1: none
+	state  []uint8
+	events []unix.EpollEvent
+	buf    []byte
 }
 
 // The state of a connection.
