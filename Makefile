@@ -12,6 +12,7 @@ check:
 
 # The packages of e2e one at a time: browsers and engines need the machine. Then what became of every hostile input.
 test:
+	@for c in chromium node docker; do command -v $$c >/dev/null || echo "$$c is not here: the tests that need it are skipped"; done
 	go test -race -shuffle=on ./...
 	cd e2e && go test -race -shuffle=on -p 1 -timeout 30m ./...; status=$$?; cat hostile/table.txt; exit $$status
 
@@ -35,6 +36,5 @@ soak:
 bench:
 	go test -run '^$$' -bench . -benchmem -count 6 ./... | tee bench.txt
 	@test ! -f base.txt || go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da base.txt bench.txt
-
 bench-peers: # doyasa beside other rooms and the floor; PEERS="-scenario rate,flood" for some of it
 	cd e2e/peers && go run ./compare -out ../../docs/performance.json $(PEERS)

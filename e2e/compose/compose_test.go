@@ -28,7 +28,7 @@ const (
 
 func TestCompose(t *testing.T) {
 	if b, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
-		skip(t, "no container engine answers: "+strings.TrimSpace(string(b)))
+		skip(t, fmt.Sprintf("no container engine answers: %v %s", err, bytes.TrimSpace(b)))
 	}
 	variants := map[string][]string{}
 	for _, command := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
