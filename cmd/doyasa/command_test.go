@@ -23,7 +23,7 @@ func TestUsageErrors(t *testing.T) {
 		want string
 	}{
 		{[]string{"srve"}, "doyasa: unknown command \"srve\"; want serve\nusage: doyasa [flags]; more with doyasa --help\n"},
-		{[]string{"dance"}, "doyasa: unknown command \"dance\"; want bench, config, healthcheck, serve, version\nusage: doyasa [flags]; more with doyasa --help\n"},
+		{[]string{"dance"}, "doyasa: unknown command \"dance\"; want bench, config, export, healthcheck, import, serve, version\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"serve", "now"}, "doyasa: \"now\": no arguments wanted\nusage: doyasa serve [flags]; more with doyasa serve --help\n"},
 		{[]string{"config"}, "doyasa: want a command: check or print\nusage: doyasa config [flags]; more with doyasa config --help\n"},
 		{[]string{"config", "chekc"}, "doyasa: unknown command \"chekc\"; want check\nusage: doyasa config [flags]; more with doyasa config --help\n"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/doyasa/doyasa/internal/config"
 	"github.com/doyasa/doyasa/internal/journal"
+	"github.com/doyasa/doyasa/internal/server"
 )
 
 // journalOptions are what the settings say about a durable history.
@@ -27,6 +28,14 @@ func journalOptions(l *config.Loaded) journal.Options {
 	}
 }
 
+// historyStats are the figures of a durable history for /metrics.
+func historyStats(j *journal.Journal) func() server.HistoryStats {
+	return func() server.HistoryStats {
+		s := j.Stats()
+		return server.HistoryStats{DiskBytes: s.DiskBytes, Messages: s.Messages, Bytes: s.Bytes, Rooms: s.Rooms, Queued: s.Queued, Failed: s.Failed}
+	}
+}
+
 // openHistory opens the durable history, or returns nil if there is to be none.
 func openHistory(l *config.Loaded, log zerolog.Logger) (*journal.Journal, error) {
 	if l.History.Store == "memory" {
@@ -38,7 +47,7 @@ func openHistory(l *config.Loaded, log zerolog.Logger) (*journal.Journal, error)
 	if err != nil {
 		return nil, fmt.Errorf("history.dir: %w", err)
 	}
-	s := j.Stats()
+	s := j.Stats() // what is there, before anybody comes
 	log.Info().Str("dir", l.History.Dir).Int("rooms", s.Rooms).Int("messages", s.Messages).Msg("history is kept on disk")
 	return j, nil
 }

@@ -60,7 +60,7 @@ func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os
 		return err
 	}
 	if history != nil {
-		options.Journal = history
+		options.Journal, options.History = history, historyStats(history)
 		defer func() { err = errors.Join(err, history.Stop()) }()
 	}
 	app, err := server.New(options)

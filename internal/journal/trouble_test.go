@@ -3,6 +3,8 @@
 package journal
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -234,6 +236,7 @@ func TestDamage(t *testing.T) {
 			if err != nil {
 				wantLine(t, err, copied, "damaged", "doyasa export --salvage")
 				refused++
+				salvaged(t, copied, want)
 				continue
 			}
 			j.mu.Lock()
@@ -259,6 +262,33 @@ func TestDamage(t *testing.T) {
 	}
 	if refused < 20 {
 		t.Errorf("%d refusals of 36 starts with a damaged block", refused)
+	}
+}
+
+// salvaged holds what can still be read to what was stored.
+func salvaged(t *testing.T, dir string, was hub.Page) {
+	t.Helper()
+	var b bytes.Buffer
+	n, err := Export(Options{Dir: dir}, &b, true)
+	if err == nil {
+		t.Error("a damaged store is salvaged without a word of that")
+	}
+	texts := make(map[uint64]string)
+	for _, m := range was.Messages {
+		texts[m.Seq] = string(m.Payload)
+	}
+	for l := range strings.Lines(b.String()) {
+		n--
+		var got line
+		if err := json.Unmarshal([]byte(l), &got); err != nil {
+			t.Error(err)
+		}
+		if text, known := texts[got.Seq]; known && got.Room == "r" && got.Text != text {
+			t.Errorf("salvaged %+v, want the text %q", got, text)
+		}
+	}
+	if n != 0 {
+		t.Errorf("%d lines more or less than said", n)
 	}
 }
 

@@ -109,9 +109,30 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge("doyasa_log_bytes", "Memory of all logs.", rooms.LogBytes)
 	ch <- batches(rooms)
 
+	if c.server.history != nil {
+		h := c.server.history()
+		failed := map[bool]int64{true: 1}[h.Failed]
+		gauge("doyasa_history_disk_bytes", "What the history takes in history.dir.", h.DiskBytes)
+		gauge("doyasa_history_messages", "Messages that the history keeps.", int64(h.Messages))
+		gauge("doyasa_history_bytes", "What they count against history.total_bytes.", int64(h.Bytes))
+		gauge("doyasa_history_rooms", "Rooms that the history knows.", int64(h.Rooms))
+		gauge("doyasa_history_queued_bytes", "Messages said and not yet stored.", int64(h.Queued))
+		gauge("doyasa_history_failed", "1 when nothing can be stored any more; the log says why.", failed)
+	}
+
 	gauge("doyasa_assembling_bytes", "Memory of messages that have come in part.", c.server.assembling.Load())
 	gauge("doyasa_lagging_members", "Members with something to be written, as of their last tick.", c.metrics.lagging.Load())
 	gauge("doyasa_lag_bytes", "What is to be written to them together.", c.metrics.lagBytes.Load())
+}
+
+// HistoryStats are figures of a durable history.
+type HistoryStats struct {
+	DiskBytes int64 // what it takes on disk
+	Messages  int   // kept, of all rooms
+	Bytes     int   // that they count against history.total_bytes
+	Rooms     int   // that it knows
+	Queued    int   // bytes said and not yet stored
+	Failed    bool  // nothing can be stored any more
 }
 
 // batches is the histogram of messages published in one pass of a room. Its sum is that

@@ -37,6 +37,8 @@ type Options struct {
 	// Journal orders and keeps what is said. Whoever opened it ends it, after Shutdown.
 	// Nil: one in memory, bounded by Config.History.
 	Journal hub.Journal
+	// History has the figures of a durable Journal for /metrics. Nil: none are shown.
+	History func() HistoryStats
 }
 
 // sockets moves the bytes of sessions; see package loop.
@@ -59,6 +61,7 @@ type Server struct {
 	origins    map[string]bool
 	identities *identities
 	posters    *posters
+	history    func() HistoryStats // nil: none are kept
 	metrics    *metrics
 	namespace  uuid.UUID // of ids derived for those who post over HTTP
 
@@ -84,6 +87,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		cfg:        cfg,
+		history:    o.History,
 		log:        o.Log,
 		assets:     assets,
 		maxConns:   maxConnections(cfg.Limits.Connections),
