@@ -63,6 +63,13 @@ func (h *Hub) Stats() Stats {
 	return s
 }
 
+// Has tells whether a room exists just now.
+func (h *Hub) Has(room string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.rooms[room] != nil
+}
+
 // clock is the time since the hub was made, which never jumps.
 func (h *Hub) clock() time.Duration { return time.Since(h.began) }
 
@@ -75,6 +82,10 @@ func (m *Member) Latency() (time.Duration, bool) {
 	}
 	return m.room.hub.clock() - time.Duration(m.log.newest.Load()), true
 }
+
+// Evicted tells that the log has let go of the chunk in which the cursor stands, so that
+// the cursor alone keeps it in memory.
+func (c *Cursor) Evicted() bool { return c.chunk.next.Load() == cut }
 
 // Lag is how many bytes lie between the cursor and the end of the log.
 func (c *Cursor) Lag() int64 {

@@ -59,6 +59,9 @@ func start(t testing.TB, b *binary, flags []string) *Server {
 	if !slices.Contains(flags, "--listen") {
 		args = append(args, "--listen", "127.0.0.1:0")
 	}
+	if !slices.Contains(flags, "--limits-rooms-per-minute-per-ip") { // all of a test's clients are one address, with a room for each case
+		args = append(args, "--limits-rooms-per-minute-per-ip", "0")
+	}
 	s.cmd = exec.Command(b.path, append(args, flags...)...)
 	s.cmd.Dir = t.TempDir() // no config.yaml there
 	s.cmd.Env = environ()

@@ -109,8 +109,15 @@ type Conn struct {
 }
 
 // Connect opens a connection and says nothing on it.
-func Connect(address string) (*Conn, error) {
-	conn, err := net.DialTimeout("tcp", address, Patience)
+func Connect(address string) (*Conn, error) { return ConnectFrom("", address) }
+
+// ConnectFrom is Connect from one of this machine's addresses, without a port; "" is any.
+func ConnectFrom(local, address string) (*Conn, error) {
+	dialer := net.Dialer{Timeout: Patience}
+	if local != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(local)}
+	}
+	conn, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}

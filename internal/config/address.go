@@ -92,6 +92,18 @@ func parsePublicURL(s string) (string, error) {
 	return origin, nil
 }
 
+// parseNetwork accepts a network such as 10.0.0.0/8, or one address, and writes the network without the bits of a host.
+func parseNetwork(s string) (string, error) {
+	p, err := netip.ParsePrefix(s)
+	if addr, alone := netip.ParseAddr(s); alone == nil {
+		p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	if err != nil || !p.IsValid() || p.Addr().Zone() != "" || p.Addr().Is4In6() {
+		return "", errors.New(`want a network such as "10.0.0.0/8" or "2001:db8::/32", or one address`)
+	}
+	return p.Masked().String(), nil
+}
+
 // Origins are the origins allowed besides the same origin: AllowedOrigins and that of PublicURL, all as ParseOrigin returns them.
 func (c Config) Origins() []string {
 	origins := append([]string(nil), c.AllowedOrigins...)

@@ -6,7 +6,7 @@ package config
 import "time"
 
 // Config is the whole configuration of one server. Get one from Default or Load: both have passed every check, so whoever is
-// given one need not check it again. It is a plain value; copies share AllowedOrigins, which nobody changes.
+// given one need not check it again. It is a plain value; copies share AllowedOrigins and TrustedProxies, which nobody changes.
 type Config struct {
 	// Listen is the TCP address of the page, the WebSocket endpoint and the API, as host:port. An empty host is every
 	// address of the machine; port 0 is any free port.
@@ -19,6 +19,8 @@ type Config struct {
 	// AllowedOrigins are the origins besides the same origin whose pages may connect, normalised as ParseOrigin returns them
 	// (RFC 6454 section 6.2), or "null".
 	AllowedOrigins []string
+	// TrustedProxies are networks, as netip.ParsePrefix reads them and masked, whose X-Forwarded-For is believed.
+	TrustedProxies []string
 	// StaticDir is the folder served in place of the built-in page, or "".
 	StaticDir string
 
@@ -42,17 +44,20 @@ type Rooms struct {
 
 // Limits bound what one peer, and all peers together, can make the server do.
 type Limits struct {
-	Connections       int           // at once; 0: the descriptor limit less 64
-	MessageBytes      int64         // one WebSocket message (RFC 6455 section 5.4), all its fragments together
-	MessageFragments  int           // fragments of one message; 0: no limit
-	TextBytes         int           // the text of one doyasa.v1 message, in UTF-8 bytes
-	MessagesPerSecond int           // per connection, refilling a bucket of Burst; 0: no limit
-	Burst             int           // messages at once before MessagesPerSecond counts
-	HandshakeTimeout  time.Duration // from accept to the end of the request's header
-	PingInterval      time.Duration // between pings on one connection
-	PongTimeout       time.Duration // from a ping to its pong, shorter than PingInterval
-	SlowTimeout       time.Duration // a connection to which no byte can be written for this long is closed
-	DrainTimeout      time.Duration // from SIGTERM to the end of the process
+	Connections            int           // at once; 0: the descriptor limit less 64
+	ConnectionsPerIP       int           // at once from one address, of IPv6 one /64; 0: no limit
+	RoomsPerMinutePerIP    int           // made, not entered; 0: no limit
+	MessageBytes           int64         // one WebSocket message (RFC 6455 section 5.4), all its fragments together
+	MessageFragments       int           // fragments of one message; 0: no limit
+	TextBytes              int           // the text of one doyasa.v1 message, in UTF-8 bytes
+	MessagesPerSecond      int           // per connection, refilling a bucket of Burst; 0: no limit
+	Burst                  int           // messages at once before MessagesPerSecond counts
+	MessagesPerSecondPerIP int           // over all connections from one address; 0: no limit
+	HandshakeTimeout       time.Duration // from accept to the end of the request's header
+	PingInterval           time.Duration // between pings on one connection
+	PongTimeout            time.Duration // from a ping to its pong, shorter than PingInterval
+	SlowTimeout            time.Duration // a connection to which no byte can be written for this long is closed
+	DrainTimeout           time.Duration // from SIGTERM to the end of the process
 }
 
 // History says how many messages are kept for newcomers and those who come back.
@@ -74,16 +79,17 @@ func Default() Config {
 		Log:    Log{Level: "info", Format: "auto"},
 		Rooms:  Rooms{Default: "doyasa", Max: 1000},
 		Limits: Limits{
-			MessageBytes:      65536,
-			MessageFragments:  1024,
-			TextBytes:         4096,
-			MessagesPerSecond: 10,
-			Burst:             20,
-			HandshakeTimeout:  5 * time.Second,
-			PingInterval:      25 * time.Second,
-			PongTimeout:       8 * time.Second,
-			SlowTimeout:       5 * time.Second,
-			DrainTimeout:      10 * time.Second,
+			RoomsPerMinutePerIP: 10,
+			MessageBytes:        65536,
+			MessageFragments:    1024,
+			TextBytes:           4096,
+			MessagesPerSecond:   10,
+			Burst:               20,
+			HandshakeTimeout:    5 * time.Second,
+			PingInterval:        25 * time.Second,
+			PongTimeout:         8 * time.Second,
+			SlowTimeout:         5 * time.Second,
+			DrainTimeout:        10 * time.Second,
 		},
 		History: History{
 			Store:      "memory",

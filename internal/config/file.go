@@ -149,11 +149,13 @@ func (f *file) unknown(at ast.Node, path string) {
 func (f *file) scalar(k Key, n ast.Node) (text string, ok bool) {
 	want := map[string]string{
 		"text":     `one word or "quoted text"`,
-		"list":     `a list such as ["https://chat.example.org"]`,
 		"integer":  "a whole number without quotes",
 		"size":     "a size such as 65536 or 8MiB",
 		"duration": "a duration such as 5s",
 	}[k.Kind()]
+	if l, ok := k.value(new(Config)).(list); ok {
+		want = fmt.Sprintf("a list such as [%q]", l.example)
+	}
 	seq, isSeq := n.(*ast.SequenceNode)
 	if isSeq && k.Kind() == "list" {
 		var items []string

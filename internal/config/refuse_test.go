@@ -88,6 +88,12 @@ func TestFileRefused(t *testing.T) {
 		{"C9 pattern", "allowed_origins: ['https://*.a']\n", `c.yaml:1: allowed_origins is "https://*.a": patterns are not read; list each origin`},
 		{"C9 path", "allowed_origins: ['https://a/b']\n", `c.yaml:1: allowed_origins is "https://a/b": ` + origin + ", without path or user"},
 		{"C9 no scheme", "allowed_origins: [chat.example.org]\n", `c.yaml:1: allowed_origins is "chat.example.org": ` + origin},
+		{"C9 no network", "trusted_proxies: [10.0.0.0/33]\n", `c.yaml:1: trusted_proxies is "10.0.0.0/33": want a network such as "10.0.0.0/8" or "2001:db8::/32", or one address`},
+		{"C9 a name for a network", "trusted_proxies: [proxy]\n", `c.yaml:1: trusted_proxies is "proxy": want a network such as "10.0.0.0/8" or "2001:db8::/32", or one address`},
+		{"C7 text for a list of networks", "trusted_proxies: 10.0.0.0/8\n", `c.yaml:1: trusted_proxies is the text "10.0.0.0/8"; want a list such as ["10.0.0.0/8"]`},
+		{"C4 negative per address", "limits: {connections_per_ip: -1}\n", `c.yaml:1: limits.connections_per_ip is "-1": want a whole number from 0 to 10000000`},
+		{"C4 fraction per address", "limits: {messages_per_second_per_ip: 0.5}\n", `c.yaml:1: limits.messages_per_second_per_ip is "0.5": want a whole number from 0 to 10000000`},
+		{"C4 rooms", "limits: {rooms_per_minute_per_ip: 1e3}\n", `c.yaml:1: limits.rooms_per_minute_per_ip is "1e3": ` + burst},
 		{"public_url with a path", "public_url: https://a/chat\n", `c.yaml:1: public_url is "https://a/chat": ` + origin + ", without path or user"},
 		{"public_url null", "public_url: 'null'\n", `c.yaml:1: public_url is "null": want http:// or https:// and a host, such as "https://chat.example.org"`},
 		{"C10 pong and ping", "limits:\n  pong_timeout: 25s\n", "limits.pong_timeout (25s, c.yaml:2) must be shorter than limits.ping_interval (25s, the default)"},
@@ -152,6 +158,9 @@ func TestFileAccepted(t *testing.T) {
 		{"quoted key", "\"listen\": ':1'\n", func(c *Config) { c.Listen = ":1" }},
 		{"origins", "allowed_origins:\n  - HTTPS://Chat.Example.org:443/\n  - https://chat.example.org\n  - 'null'\n", func(c *Config) {
 			c.AllowedOrigins = []string{"https://chat.example.org", "null"}
+		}},
+		{"networks", "trusted_proxies: [10.1.2.3/8, '::1', 2001:DB8::1/32, 10.0.0.0/8]\n", func(c *Config) {
+			c.TrustedProxies = []string{"10.0.0.0/8", "::1/128", "2001:db8::/32"}
 		}},
 		{"public_url", "public_url: https://Chat.example.org/\n", func(c *Config) { c.PublicURL = "https://chat.example.org" }},
 	} {

@@ -43,8 +43,9 @@ func (t text) set(s string) error {
 
 // list is a field of several texts, each brought into its one form by parse. As text they are separated by commas.
 type list struct {
-	p     *[]string
-	parse func(string) (string, error)
+	p       *[]string
+	parse   func(string) (string, error)
+	example string
 }
 
 func (l list) kind() string { return "list" }

@@ -3,10 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -50,6 +50,13 @@ func roomAndQuery(w http.ResponseWriter, r *http.Request) (room string, values u
 func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 	room, values, ok := roomAndQuery(w, r)
 	if !ok {
+		return
+	}
+	from := s.requesterOf(r)
+	if wait, ok := s.quotas.history.take(from.network, time.Now()); !ok {
+		s.metrics.throttled.WithLabelValues("history").Inc()
+		s.note(r, from, &denial{status: http.StatusTooManyRequests, reason: errRateLimited.code, detail: "too many pages of history"})
+		answerError(w, http.StatusTooManyRequests, errRateLimited.code, "too many pages of history", wait)
 		return
 	}
 	q := hub.PageQuery{Limit: defaultPage, Bytes: maxBody, Newest: !values.Has("after")}
@@ -100,7 +107,9 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 
 // postMessage answers POST /api/rooms/{room}/messages: the body is said in the room.
 func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
-	if !s.checkOrigin(w, r) {
+	from := s.requesterOf(r)
+	if wrong := s.checkOrigin(r); wrong != nil {
+		s.refuse(w, r, from, wrong)
 		return
 	}
 	if s.draining.Load() {
@@ -118,8 +127,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	address := remoteAddr(r)
-	if m.From, ok = s.poster(r, values.Get("name"), address); !ok {
+	if m.From, ok = s.poster(r, values.Get("name"), from.network); !ok {
 		answerError(w, http.StatusBadRequest, errBadName.code, errBadName.text, 0)
 		return
 	}
@@ -141,12 +149,42 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 		answerError(w, http.StatusBadRequest, wrong.code, wrong.text, 0)
 		return
 	}
-	if wait, ok := s.posters.take(address, time.Now()); !ok {
-		answerError(w, http.StatusTooManyRequests, errRateLimited.code, errRateLimited.text, wait)
+	if !s.mayPost(w, r, from, room) {
 		return
 	}
 	m.Payload = []byte(text)
 	s.publish(w, r, room, m)
+}
+
+// mayPost tells whether an address may say one more message in a room, and make that if it is new, or answers that it may not.
+func (s *Server) mayPost(w http.ResponseWriter, r *http.Request, from requester, room string) bool {
+	now := time.Now()
+	limits := s.cfg.Limits
+	deny := func(wait time.Duration, setting string, allowed int, text string) bool {
+		s.metrics.throttled.WithLabelValues(setting).Inc()
+		s.note(r, from, &denial{status: http.StatusTooManyRequests, reason: errRateLimited.code, detail: text,
+			setting: "limits." + setting, seen: "more", allowed: allowed})
+		answerError(w, http.StatusTooManyRequests, errRateLimited.code, text, wait)
+		return false
+	}
+	if wait, ok := s.quotas.posts.take(from.network, now); !ok {
+		return deny(wait, "messages_per_second", limits.MessagesPerSecond, errRateLimited.text)
+	}
+	if wait, ok := s.quotas.messages.take(from.network, now); !ok {
+		return deny(wait, "messages_per_second_per_ip", limits.MessagesPerSecondPerIP, errRateLimited.text)
+	}
+	if wait, ok := s.mayMakeRoom(room, from.network, now); !ok {
+		return deny(wait, "rooms_per_minute_per_ip", limits.RoomsPerMinutePerIP, "too many new rooms")
+	}
+	return true
+}
+
+// mayMakeRoom tells whether room is there already, or may be made from an address now.
+func (s *Server) mayMakeRoom(room string, from network, now time.Time) (wait time.Duration, ok bool) {
+	if room == s.cfg.Rooms.Default || s.hub.Has(room) {
+		return 0, true
+	}
+	return s.quotas.rooms.take(from, now)
 }
 
 // cleanBody brings a body into the form of a text, or tells what is wrong with it.
@@ -178,26 +216,14 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, room string, m 
 }
 
 // poster is who says what is posted: always the same id for the same name and address.
-func (s *Server) poster(r *http.Request, name string, address netip.Addr) (hub.Author, bool) {
-	id := uuid.NewSHA1(s.namespace, []byte(address.String()+"\x00"+name))
+func (s *Server) poster(r *http.Request, name string, from network) (hub.Author, bool) {
+	id := uuid.NewSHA1(s.namespace, fmt.Appendf(nil, "%d\x00%s", from, name))
 	if name == "" {
 		n := int64(id[0])<<8 | int64(id[1])
 		return hub.Author{ID: id.String(), Name: guestName(r.Header.Get("Accept-Language")) + strconv.FormatInt(n, 10)}, true
 	}
 	name, ok := cleanName(name)
 	return hub.Author{ID: id.String(), Name: name}, ok
-}
-
-// remoteAddr is the address of the peer, of IPv6 the /64, which is what one customer
-// has; the zero Addr if it has none.
-func remoteAddr(r *http.Request) netip.Addr {
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-	addr := peer.Addr().Unmap()
-	if addr.Is6() {
-		network, _ := addr.Prefix(64)
-		return network.Addr()
-	}
-	return addr
 }
 
 type errorBody struct {

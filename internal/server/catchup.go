@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"github.com/doyasa/doyasa/hub"
 	"github.com/doyasa/doyasa/wsproto"
 )
@@ -37,8 +39,10 @@ func (v *v1) join(j hub.Joined) {
 	case after > j.Head:
 		v.begin(reasonFuture)
 	case v.session.member.Cursor().Seek(after):
-		v.hello("")
-		v.seq = after
+		v.paced(func() {
+			v.hello("")
+			v.seq = after
+		})
 	default:
 		v.page(hub.PageQuery{After: after, Before: j.Head + 1}, func(p hub.Page) {
 			if p.Floor > after {
@@ -68,11 +72,42 @@ func (v *v1) begin(reason string) {
 	})
 }
 
-// page reads a page and hands it on where the session's methods run.
+// page reads a page, at the pace of the address, and hands it on where the session's
+// methods run.
 func (v *v1) page(q hub.PageQuery, then func(hub.Page)) {
 	if q.Limit == 0 {
 		q.Limit, q.Bytes = maxPage, pageBytes
 	}
+	v.paced(func() { v.read(q, then) })
+}
+
+// paced calls f when the address may have one more page or resume, now or soon, and lets
+// the client come back later if that is not soon.
+func (v *v1) paced(f func()) {
+	s := v.session
+	wait, ok := s.server.quotas.history.reserve(s.from, time.Now(), maxHistoryWait)
+	if wait > 0 {
+		s.server.metrics.throttled.WithLabelValues("history").Inc()
+	}
+	switch {
+	case !ok:
+		s.catching = false
+		s.refuse(wsproto.CloseTryAgainLater, errRateLimited.code, "", "too many pages of history and resumes from one address", 0)
+	case wait > 0:
+		v.reading = true // so that nobody asks for the same meanwhile
+		time.AfterFunc(wait, func() {
+			s.conn.Post(func() {
+				v.reading = false
+				f()
+			})
+		})
+	default:
+		f()
+	}
+}
+
+// read reads a page and hands it on where the session's methods run.
+func (v *v1) read(q hub.PageQuery, then func(hub.Page)) {
 	v.reading = true
 	v.session.member.Page(q, func(p hub.Page, err error) {
 		v.session.conn.Post(func() {

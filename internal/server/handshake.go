@@ -28,6 +28,7 @@ const sendBuffer = 128 << 10
 //  3. 101; a page cannot see an HTTP refusal, so a bad query is refused in the session.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
+	from := s.requesterOf(r)
 	request, err := wsproto.CheckRequest(r.Method, r.ProtoMajor, r.ProtoMinor, r.Header)
 	var refused *wsproto.HandshakeError
 	if errors.As(err, &refused) {
@@ -37,24 +38,23 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		if refused.Field == "Upgrade" {
 			w.Header().Set("Connection", "Upgrade") // it names the hop-by-hop fields (RFC 9110 §7.6.1)
 		}
-		s.refuse(w, r, refused.Status, "bad_handshake", refused.Detail)
+		s.refuse(w, r, from, &denial{status: refused.Status, reason: "bad_handshake", detail: refused.Detail})
 		return
 	}
 	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
-		s.refuse(w, r, http.StatusBadRequest, "bad_handshake", "a handshake has no body")
+		s.refuse(w, r, from, &denial{status: http.StatusBadRequest, reason: "bad_handshake", detail: "a handshake has no body"})
 		return
 	}
-	if !s.checkOrigin(w, r) {
+	if wrong := s.checkOrigin(r); wrong != nil {
+		s.refuse(w, r, from, wrong)
 		return
 	}
 	if s.draining.Load() {
-		w.Header().Set("Retry-After", "1")
-		s.refuse(w, r, http.StatusServiceUnavailable, "shutting_down", "shutting down")
+		s.refuse(w, r, from, &denial{status: http.StatusServiceUnavailable, reason: "shutting_down", detail: "shutting down", retry: time.Second})
 		return
 	}
-	if !s.reserve() {
-		w.Header().Set("Retry-After", "10")
-		s.refuse(w, r, http.StatusServiceUnavailable, "connections", "limits.connections are "+strconv.Itoa(s.maxConns)+" and all taken")
+	if full := s.reserve(from); full != nil {
+		s.refuse(w, r, from, full)
 		return
 	}
 
@@ -66,15 +66,15 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	nc, early, err := hijack(w)
 	if err != nil {
-		s.release()
-		s.refuse(w, r, http.StatusInternalServerError, "internal", "hijack: "+err.Error())
+		s.release(from.network)
+		s.refuse(w, r, from, &denial{status: http.StatusInternalServerError, reason: "internal", detail: "hijack: " + err.Error()})
 		return
 	}
 	taken := false // by the loop
 	defer func() {
 		if !taken { // also in a panic, which net/http logs; a socket taken over is ours to close
 			nc.Close()
-			s.release()
+			s.release(from.network)
 		}
 	}()
 	nc.SetDeadline(time.Now().Add(s.cfg.Limits.HandshakeTimeout))
@@ -82,20 +82,10 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	nc.SetDeadline(time.Time{})
 	if err == nil {
 		tune(nc)
-		query := s.parseQuery(r)
+		query := s.parseQuery(r, from)
 		s.metrics.noteHandshake(began)
 		taken = s.sockets.Serve(nc, early, func(c loop.Conn) loop.Session { return s.open(c, query, subprotocol) })
 	}
-}
-
-// refuse answers in HTTP and ends the connection, so that nothing behind the request is
-// taken for another.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code, detail string) {
-	s.metrics.refusals.WithLabelValues(code).Inc()
-	s.log.Info().Str("remote", r.RemoteAddr).Str("path", r.URL.Path).Int("status", status).Str("reason", detail).Msg("refused")
-	h := w.Header()
-	h["Connection"] = append([]string{"close"}, h["Connection"]...) // net/http looks at the first
-	http.Error(w, detail, status)
 }
 
 // hijack takes the socket over with the bytes that net/http has read ahead of us: up to
@@ -111,36 +101,24 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 }
 
 func tune(nc net.Conn) {
+	if layered, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
+		nc = layered.NetConn()
+	}
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		tcp.SetWriteBuffer(sendBuffer)
 	}
 }
 
-// checkOrigin refuses pages of other sites, whose scripts would speak with their
-// visitor's network position (RFC 6455 §10.2).
-func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request) bool {
-	origins := r.Header["Origin"]
-	if len(origins) == 0 || len(origins) == 1 && s.originAllowed(origins[0], r.Host, r.TLS != nil) {
-		return true
-	}
-	s.log.Warn().Str("remote", r.RemoteAddr).Strs("origin", origins).Str("host", r.Host).
-		Msg("refused: the Origin is neither that of the Host nor allowed; set public_url (or allowed_origins) to the address people open")
-	s.metrics.refusals.WithLabelValues("origin").Inc()
-	w.Header().Set("Connection", "close")
-	http.Error(w, "this origin may not connect: its address must be the server's public_url or in allowed_origins", http.StatusForbidden)
-	return false
-}
-
 // parseQuery reads what the client wants of the room. Whatever is wrong with it is
 // found in refusal, a stable code.
-func (s *Server) parseQuery(r *http.Request) query {
+func (s *Server) parseQuery(r *http.Request, from requester) query {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	q := query{
 		room:    s.cfg.Rooms.Default,
 		history: s.cfg.History.Join,
 		epoch:   values.Get("epoch"),
 		session: values.Get("session"),
-		remote:  r.RemoteAddr,
+		from:    from,
 		guest:   guestName(r.Header.Get("Accept-Language")),
 	}
 	if err != nil {
@@ -150,18 +128,18 @@ func (s *Server) parseQuery(r *http.Request) query {
 	ok := true
 	if values.Has("room") {
 		if q.room, ok = cleanRoom(values.Get("room")); !ok {
-			q.refusal = "bad_room"
+			q.refusal, q.seen = "bad_room", values.Get("room")
 		}
 	}
 	if name := values.Get("name"); name != "" {
 		if q.name, ok = cleanName(name); !ok {
-			q.refusal = "bad_name"
+			q.refusal, q.seen = "bad_name", name
 		}
 	}
 	if values.Has("after") {
 		q.resume = true
 		if q.after, err = strconv.ParseUint(values.Get("after"), 10, 53); err != nil {
-			q.refusal = "bad_after"
+			q.refusal, q.seen = "bad_after", values.Get("after")
 		}
 	}
 	if n, err := strconv.Atoi(values.Get("history")); err == nil {
@@ -180,8 +158,9 @@ type query struct {
 	epoch   string
 	session string
 	history int
-	remote  string
+	from    requester
 	refusal string // a stable code, if the query is refused
+	seen    string // what was wrong, as it came
 }
 
 // guestName is the pattern of guest names in the language of the browser.

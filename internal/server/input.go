@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/doyasa/doyasa/hub"
 	"github.com/doyasa/doyasa/wsproto"
 )
@@ -28,7 +30,11 @@ func (s *session) Paused() bool {
 	return s.unsaid != nil || len(s.held) > 0 || s.full()
 }
 
-func (s *session) full() bool { return len(s.out)+s.later > maxPending }
+// maxPings is how many pings are answered between two ticks; a flood of them is read more
+// slowly.
+const maxPings = 250
+
+func (s *session) full() bool { return len(s.out)+s.later > maxPending || s.pings >= maxPings }
 
 // consume acts on what the peer has sent, until something must wait.
 func (s *session) consume(b []byte) error {
@@ -41,11 +47,13 @@ func (s *session) consume(b []byte) error {
 		var err error
 		ev, b, err = s.in.Next(b)
 		if !s.account() {
-			s.close(wsproto.CloseTryAgainLater, "busy", nil)
+			s.event(zerolog.InfoLevel).Int64("seen", s.server.assembling.Load()).Int64("allowed", s.maxAssembling()).
+				Msg("closed: the unfinished messages of all connections take too much memory, and this one made its longer")
+			s.close(wsproto.CloseTryAgainLater, errBusy.code, nil)
 			return errClosing
 		}
 		if err != nil {
-			s.log.Info().Err(err).Msg("protocol violation")
+			s.violation(err)
 			s.close(wsproto.CloseCodeOf(err), violationReason(err), nil)
 			return err
 		}
@@ -53,6 +61,7 @@ func (s *session) consume(b []byte) error {
 		case wsproto.OpText, wsproto.OpBinary:
 			s.proto.receive(ev.Opcode, ev.Payload)
 		case wsproto.OpPing:
+			s.pings++
 			s.out = appendFrame(s.out, wsproto.OpPong, ev.Payload)
 			s.conn.Wake()
 		case wsproto.OpClose:
@@ -79,8 +88,10 @@ func (s *session) account() bool {
 	grown := held - s.assembling
 	s.assembling = held
 	total := s.server.assembling.Add(int64(grown))
-	return grown <= 0 || held <= fairPart || total <= max(maxAssembling, 2*s.limits.MessageBytes)
+	return grown <= 0 || held <= fairPart || total <= s.maxAssembling()
 }
+
+func (s *session) maxAssembling() int64 { return max(maxAssembling, 2*s.limits.MessageBytes) }
 
 // resume goes on with what had to wait, if it may now.
 func (s *session) resume() {
@@ -103,7 +114,7 @@ func (s *session) offer() bool {
 	if !s.paid {
 		now := time.Now()
 		var wait time.Duration
-		if wait, s.paid = s.bucket.take(s.limits, now); !s.paid {
+		if wait, s.paid = s.token(now); !s.paid {
 			if !now.Before(s.tokenAt) { // one wake-up at a time
 				wait = max(time.Millisecond, (wait + time.Millisecond - 1).Truncate(time.Millisecond)) // never too early by a rounding
 				s.tokenAt = now.Add(wait)
@@ -120,6 +131,18 @@ func (s *session) offer() bool {
 		s.server.silence(s)
 	}
 	return true
+}
+
+// violation logs what the peer did that the protocol or a limit does not allow.
+func (s *session) violation(err error) {
+	event := s.event(zerolog.InfoLevel).Err(err).Uint16("code", uint16(wsproto.CloseCodeOf(err)))
+	switch wsproto.CloseCodeOf(err) {
+	case wsproto.CloseMessageTooBig:
+		event = event.Str("setting", "limits.message_bytes").Int64("allowed", s.limits.MessageBytes)
+	case wsproto.ClosePolicyViolation:
+		event = event.Str("setting", "limits.message_fragments").Int("allowed", s.limits.MessageFragments)
+	}
+	event.Msg("closed: protocol violation")
 }
 
 func violationReason(err error) string {

@@ -1,15 +1,34 @@
 package server
 
 import (
-	"net/netip"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/doyasa/doyasa/internal/config"
 )
 
-// A bucket lets burst messages through at once and perSecond in the long run. The zero
-// bucket is full. It belongs to one goroutine at a time.
+// A rate lets burst things through at once and perSecond in the long run. The zero rate
+// is no limit.
+type rate struct {
+	perSecond, burst float64
+}
+
+// messageRate is what one connection may say, and who posts over HTTP.
+func messageRate(l config.Limits) rate {
+	return rate{float64(l.MessagesPerSecond), float64(l.Burst)}
+}
+
+// Reading history has a rate of its own, for each address: enough for an office that
+// comes back after a restart all at once, and for reading all there is, page after page.
+var historyRate = rate{perSecond: 500, burst: 1000}
+
+// maxHistoryWait is how long a member's page may have to wait for the rate. Who would
+// wait longer is told to come back later.
+const maxHistoryWait = 5 * time.Second
+
+// A bucket has a token for whatever a rate lets through. The zero bucket is full. It
+// belongs to one goroutine at a time.
 type bucket struct {
 	spent float64 // tokens taken and not yet refilled
 	last  time.Time
@@ -17,59 +36,110 @@ type bucket struct {
 
 // take takes a token, or tells how long it is until there is one. Without a rate there
 // always is.
-func (b *bucket) take(l config.Limits, now time.Time) (wait time.Duration, ok bool) {
-	if l.MessagesPerSecond == 0 {
+func (b *bucket) take(r rate, now time.Time) (wait time.Duration, ok bool) {
+	return b.reserve(r, now, 0)
+}
+
+// reserve takes a token that there is now or will be within patience, and tells how long
+// that is. ok is false, and no token taken, if it is longer.
+func (b *bucket) reserve(r rate, now time.Time, patience time.Duration) (wait time.Duration, ok bool) {
+	if r.perSecond == 0 {
 		return 0, true
 	}
-	rate := float64(l.MessagesPerSecond)
-	b.spent = max(0, b.spent-now.Sub(b.last).Seconds()*rate)
+	b.spent = b.left(r, now)
 	b.last = now
-	if missing := b.spent + 1 - float64(l.Burst); missing > 0 {
-		return time.Duration(missing / rate * float64(time.Second)), false
+	if missing := b.spent + 1 - r.burst; missing > 0 {
+		wait = time.Duration(missing / r.perSecond * float64(time.Second))
+		if wait > patience {
+			return wait, false
+		}
 	}
 	b.spent++
-	return 0, true
+	return wait, true
 }
 
-// posters limits those who post over HTTP, each address as if it were a connection.
-type posters struct {
-	limits config.Limits // immutable
+// left is what is not yet refilled.
+func (b *bucket) left(r rate, now time.Time) float64 {
+	return max(0, b.spent-now.Sub(b.last).Seconds()*r.perSecond)
+}
+
+// quota limits something for each address by itself. It may be used from any goroutine.
+type quota struct {
+	rate rate // immutable
 
 	mu      sync.Mutex
-	buckets map[netip.Addr]*bucket // guarded by mu
+	buckets map[network]*bucket // guarded by mu
 }
 
-// maxPosters is how many addresses are remembered before those that have been quiet
-// are let go.
-const maxPosters = 10_000
+// maxRemembered is how many addresses a quota remembers before those that have been
+// quiet are let go.
+const maxRemembered = 10_000
 
-func newPosters(l config.Limits) *posters {
-	return &posters{limits: l, buckets: make(map[netip.Addr]*bucket)}
-}
+func newQuota(r rate) *quota { return &quota{rate: r, buckets: make(map[network]*bucket)} }
 
-func (p *posters) take(addr netip.Addr, now time.Time) (wait time.Duration, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	b := p.buckets[addr]
+// reserve is bucket.reserve on the bucket of an address.
+func (q *quota) reserve(from network, now time.Time, patience time.Duration) (wait time.Duration, ok bool) {
+	if q.rate.perSecond == 0 {
+		return 0, true
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.buckets[from]
 	if b == nil {
-		if len(p.buckets) >= maxPosters {
-			p.forget(now)
+		if len(q.buckets) >= maxRemembered {
+			q.forget(now)
 		}
 		b = new(bucket)
-		p.buckets[addr] = b
+		q.buckets[from] = b
 	}
-	return b.take(p.limits, now)
+	return b.reserve(q.rate, now, patience)
+}
+
+func (q *quota) take(from network, now time.Time) (wait time.Duration, ok bool) {
+	return q.reserve(from, now, 0)
 }
 
 // forget lets go of full buckets, and of all if none is: a flood of addresses is not
 // worth more memory. Called with mu held.
-func (p *posters) forget(now time.Time) {
-	for addr, b := range p.buckets {
-		if b.spent <= now.Sub(b.last).Seconds()*float64(p.limits.MessagesPerSecond) {
-			delete(p.buckets, addr)
+func (q *quota) forget(now time.Time) {
+	for from, b := range q.buckets {
+		if b.left(q.rate, now) == 0 {
+			delete(q.buckets, from)
 		}
 	}
-	if len(p.buckets) >= maxPosters {
-		clear(p.buckets)
+	if len(q.buckets) >= maxRemembered {
+		clear(q.buckets)
 	}
+}
+
+// quotas are the limits of what one address can make the server do.
+type quotas struct {
+	posts    *quota // messages over HTTP, as if the address were one connection
+	messages *quota // over all its connections, and HTTP
+	rooms    *quota // made
+	history  *quota // pages read, and resumes
+}
+
+func newQuotas(l config.Limits) quotas {
+	perIP := float64(l.MessagesPerSecondPerIP)
+	return quotas{
+		posts:    newQuota(messageRate(l)),
+		messages: newQuota(rate{perIP, math.Max(perIP, float64(l.Burst))}),
+		rooms:    newQuota(rate{float64(l.RoomsPerMinutePerIP) / 60, float64(l.RoomsPerMinutePerIP)}),
+		history:  newQuota(historyRate),
+	}
+}
+
+// token takes one of the connection's tokens and one of its address', or none.
+func (s *session) token(now time.Time) (wait time.Duration, ok bool) {
+	was := s.bucket
+	if wait, ok = s.bucket.take(messageRate(s.limits), now); !ok {
+		s.server.metrics.throttled.WithLabelValues("messages_per_second").Inc()
+		return wait, false
+	}
+	if wait, ok = s.server.quotas.messages.take(s.from, now); !ok {
+		s.bucket = was
+		s.server.metrics.throttled.WithLabelValues("messages_per_second_per_ip").Inc()
+	}
+	return wait, ok
 }

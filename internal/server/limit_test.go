@@ -1,15 +1,12 @@
 package server
 
 import (
-	"net/netip"
 	"testing"
 	"time"
-
-	"github.com/doyasa/doyasa/internal/config"
 )
 
 func TestBucket(t *testing.T) {
-	l := config.Limits{MessagesPerSecond: 10, Burst: 20}
+	l := rate{10, 20}
 	var b bucket
 	now := time.Unix(1000, 0)
 	for i := range 20 {
@@ -50,44 +47,62 @@ func TestBucket(t *testing.T) {
 		t.Error("a clock that goes back gives tokens")
 	}
 	for range 100 {
-		if _, ok := b.take(config.Limits{Burst: 1}, later); !ok {
+		if _, ok := b.take(rate{burst: 1}, later); !ok {
 			t.Fatal("without a rate there is always a token")
 		}
 	}
 }
 
-// Addresses are limited one by one, and a flood of them is not remembered.
-func TestPosters(t *testing.T) {
-	p := newPosters(config.Limits{MessagesPerSecond: 1, Burst: 1})
+// A token may be promised for later, as long as that is not too late.
+func TestReserve(t *testing.T) {
+	var b bucket
 	now := time.Unix(1000, 0)
-	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	if _, ok := p.take(one, now); !ok {
+	for i, want := range []time.Duration{0, 0, 500 * time.Millisecond, time.Second} {
+		if wait, ok := b.reserve(rate{2, 2}, now, time.Second); !ok || wait != want {
+			t.Errorf("token %d = %v, %v, want in %v", i+1, wait, ok, want)
+		}
+	}
+	for range 3 {
+		if wait, ok := b.reserve(rate{2, 2}, now, time.Second); ok || wait != 1500*time.Millisecond {
+			t.Errorf("token 5 = %v, %v, want refused: in 1.5 s", wait, ok)
+		}
+	}
+	if wait, ok := b.reserve(rate{2, 2}, now.Add(500*time.Millisecond), time.Second); !ok || wait != time.Second {
+		t.Errorf("token 5 half a second later = %v, %v, want in 1 s", wait, ok)
+	}
+}
+
+// Addresses are limited one by one, and a flood of them is not remembered.
+func TestQuota(t *testing.T) {
+	q := newQuota(rate{1, 1})
+	now := time.Unix(1000, 0)
+	one, two := network(1), network(2)
+	if _, ok := q.take(one, now); !ok {
 		t.Error("the first was refused")
 	}
-	if wait, ok := p.take(one, now); ok || wait != time.Second {
+	if wait, ok := q.take(one, now); ok || wait != time.Second {
 		t.Errorf("the second = %v, %v, want in 1 s", wait, ok)
 	}
-	if _, ok := p.take(two, now); !ok {
+	if _, ok := q.take(two, now); !ok {
 		t.Error("another address was refused")
 	}
 	most := 0
-	for i := range 3 * maxPosters {
-		addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		p.take(addr, now.Add(time.Duration(i)*time.Microsecond))
-		most = max(most, len(p.buckets))
+	for i := range 3 * maxRemembered {
+		q.take(network(i+10), now.Add(time.Duration(i)*time.Microsecond))
+		most = max(most, len(q.buckets))
 	}
-	if most > maxPosters {
-		t.Errorf("%d addresses remembered, want at most %d", most, maxPosters)
+	if most > maxRemembered {
+		t.Errorf("%d addresses remembered, want at most %d", most, maxRemembered)
 	}
 	// Those that are quiet go first.
-	p = newPosters(config.Limits{MessagesPerSecond: 1, Burst: 1})
-	for i := range maxPosters - 1 {
-		p.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now)
+	q = newQuota(rate{1, 1})
+	for i := range maxRemembered - 1 {
+		q.take(network(i+10), now)
 	}
 	later := now.Add(10 * time.Second)
-	p.take(one, later)
-	p.take(two, later)
-	if _, ok := p.take(one, later); ok || len(p.buckets) != 2 {
-		t.Errorf("one of the %d left was forgotten although it had spent its token", len(p.buckets))
+	q.take(one, later)
+	q.take(two, later)
+	if _, ok := q.take(one, later); ok || len(q.buckets) != 2 {
+		t.Errorf("one of the %d left was forgotten although it had spent its token", len(q.buckets))
 	}
 }

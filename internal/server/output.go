@@ -43,7 +43,8 @@ func (s *session) rest() []byte {
 func (s *session) due() []byte {
 	cursor := s.member.Cursor()
 	due, err := cursor.Due()
-	if err != nil {
+	if err != nil || s.jump {
+		s.jump = false
 		s.server.metrics.overtaken.Inc()
 		s.proto.overtaken()
 		if !s.following {

@@ -222,6 +222,10 @@ func (p *play) configure(key, value string) {
 			"limits.burst":               &p.config.Limits.Burst,
 			"limits.messages_per_second": &p.config.Limits.MessagesPerSecond,
 			"limits.message_fragments":   &p.config.Limits.MessageFragments,
+
+			"limits.connections_per_ip":         &p.config.Limits.ConnectionsPerIP,
+			"limits.rooms_per_minute_per_ip":    &p.config.Limits.RoomsPerMinutePerIP,
+			"limits.messages_per_second_per_ip": &p.config.Limits.MessagesPerSecondPerIP,
 		}[key] = n
 		return
 	}

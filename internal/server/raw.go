@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/rs/zerolog"
 
 	"github.com/doyasa/doyasa/hub"
 	"github.com/doyasa/doyasa/wsproto"
@@ -58,6 +59,7 @@ func (r *raw) fill() {}
 
 // overtaken: never a silent hole.
 func (r *raw) overtaken() {
+	r.session.event(zerolog.InfoLevel).Msg("closed: overtaken; it reads more slowly than the room talks, and the raw form has no word for a gap")
 	r.session.following = false
 	r.session.close(wsproto.CloseTryAgainLater, "overtaken", nil)
 }

@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -60,21 +61,25 @@ type Server struct {
 	maxConns   int
 	origins    map[string]bool
 	identities *identities
-	posters    *posters
 	history    func() HistoryStats // nil: none are kept
+	quotas     quotas
+	lines      *lines
+	proxies    []netip.Prefix // whose X-Forwarded-For is believed
 	metrics    *metrics
 	namespace  uuid.UUID // of ids derived for those who post over HTTP
 
-	guests     atomic.Int64 // guest names given
-	assembling atomic.Int64 // bytes that all sessions hold for unfinished messages
-	draining   atomic.Bool  // Shutdown has begun
+	guests      atomic.Int64 // guest names given
+	assembling  atomic.Int64 // bytes that all sessions hold for unfinished messages
+	draining    atomic.Bool  // Shutdown has begun
+	proxyWarned atomic.Bool  // see warnOfProxy
 
-	mu       sync.Mutex
-	conns    int                   // guarded by mu: sockets promised or held
-	sessions map[*session]struct{} // guarded by mu
-	speaking map[*session]struct{} // guarded by mu: from which Shutdown must still expect something said
-	silent   chan struct{}         // closed once, by who empties speaking
-	ready    readiness
+	mu         sync.Mutex
+	conns      int                   // guarded by mu: sockets promised or held
+	perAddress map[network]int       // guarded by mu: of them, by address, if limits.connections_per_ip counts
+	sessions   map[*session]struct{} // guarded by mu
+	speaking   map[*session]struct{} // guarded by mu: from which Shutdown must still expect something said
+	silent     chan struct{}         // closed once, by who empties speaking
+	ready      readiness
 }
 
 // New returns a Server with its hub and loop running. Shutdown ends them. The error is
@@ -93,12 +98,17 @@ func New(o Options) (*Server, error) {
 		maxConns:   maxConnections(cfg.Limits.Connections),
 		origins:    make(map[string]bool),
 		identities: newIdentities(),
-		posters:    newPosters(cfg.Limits),
+		quotas:     newQuotas(cfg.Limits),
+		lines:      newLines(o.Log),
+		perAddress: make(map[network]int),
 		namespace:  uuid.New(),
 		sessions:   make(map[*session]struct{}),
 		silent:     make(chan struct{}),
 	}
 	s.metrics = newMetrics(s, o.Version)
+	for _, proxies := range cfg.TrustedProxies {
+		s.proxies = append(s.proxies, netip.MustParsePrefix(proxies)) // config has read it before
+	}
 	for _, origin := range cfg.Origins() {
 		s.origins[origin] = true
 	}
@@ -199,22 +209,42 @@ func (s *Server) silence(session *session) {
 	}
 }
 
-// reserve promises one more connection, or tells that there are too many.
-func (s *Server) reserve() bool {
+// reserve promises one more connection, or tells of what there are too many.
+func (s *Server) reserve(from requester) *denial {
+	limits := s.cfg.Limits
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conns >= s.maxConns {
-		return false
+		return &denial{status: http.StatusServiceUnavailable, reason: "connections", setting: "limits.connections", seen: s.conns, allowed: s.maxConns,
+			detail: "the server is full", retry: 10 * time.Second}
+	}
+	if limits.ConnectionsPerIP > 0 {
+		n := s.perAddress[from.network]
+		if n >= limits.ConnectionsPerIP {
+			return &denial{status: http.StatusTooManyRequests, reason: "connections_per_ip", setting: "limits.connections_per_ip", seen: n, allowed: limits.ConnectionsPerIP,
+				detail: "too many connections from one address", retry: 10 * time.Second}
+		}
+		s.perAddress[from.network] = n + 1
 	}
 	s.conns++
-	return true
+	return nil
 }
 
 // release gives a promised connection back.
-func (s *Server) release() {
+func (s *Server) release(from network) {
 	s.mu.Lock()
-	s.conns--
+	s.unreserve(from)
 	s.mu.Unlock()
+}
+
+// unreserve undoes reserve. Called with mu held.
+func (s *Server) unreserve(from network) {
+	s.conns--
+	if n, counted := s.perAddress[from]; counted {
+		if s.perAddress[from]--; n == 1 {
+			delete(s.perAddress, from)
+		}
+	}
 }
 
 // add lists a new session for Shutdown. One that comes too late for it says nothing.
@@ -231,6 +261,6 @@ func (s *Server) add(session *session) {
 func (s *Server) remove(session *session) {
 	s.mu.Lock()
 	delete(s.sessions, session)
-	s.conns--
+	s.unreserve(session.from)
 	s.mu.Unlock()
 }

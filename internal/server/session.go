@@ -42,6 +42,7 @@ type session struct {
 	proto  protocol
 	member *hub.Member // nil if the query was refused
 	who    *identity   // of doyasa.v1, nil of raw
+	from   network
 
 	// In.
 	in         *wsproto.Assembler
@@ -51,6 +52,7 @@ type session struct {
 	paid       bool         // unsaid has had its token
 	bucket     bucket
 	tokenAt    time.Time // when the sender has been promised to be woken for a token
+	pings      int       // answered since the last tick
 	muted      bool      // nothing more is read: the server is shutting down
 
 	// Out.
@@ -77,6 +79,8 @@ type session struct {
 	lastPing time.Time
 	waiting  bool  // for the pong, or any other sign of life
 	lag      int64 // bytes that were due, as of a tick, for /metrics
+	pinned   int64 // since when the log has let go of where the cursor stands, Unix nanoseconds; 0: it has not
+	jump     bool  // for so long that it goes on elsewhere once the record in progress is written
 }
 
 // A protocol is what a form of the wire makes of a session. Its methods are called
@@ -110,6 +114,16 @@ func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 		lastPing: time.Now(),
 		lastSent: time.Now(),
 		timed:    s.metrics.chooses(),
+		from:     q.from.network,
+	}
+	code := wsproto.ClosePolicyViolation
+	setting, allowed := "", 0
+	if q.refusal == "" {
+		if _, ok := s.mayMakeRoom(q.room, q.from.network, time.Now()); !ok {
+			code, q.refusal = wsproto.CloseTryAgainLater, errRateLimited.code
+			setting, allowed = "limits.rooms_per_minute_per_ip", s.cfg.Limits.RoomsPerMinutePerIP
+			s.metrics.throttled.WithLabelValues("rooms_per_minute_per_ip").Inc()
+		}
 	}
 	var author hub.Author
 	if q.refusal == "" {
@@ -121,7 +135,7 @@ func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 		form = v1Form
 		ss.proto = &v1{session: ss, author: author, query: q}
 	}
-	ss.log = s.log.With().Str("remote", q.remote).Str("member", author.ID).Str("room", q.room).Logger()
+	ss.log = s.log.With().Str("remote", q.from.remote).Str("member", author.ID).Str("room", q.room).Logger()
 	if ss.log.GetLevel() <= zerolog.TraceLevel {
 		ss.in.OnHeader = func(h wsproto.Header) {
 			ss.log.Trace().Bool("fin", h.Fin).Uint8("rsv", h.RSV).Stringer("opcode", h.Opcode).
@@ -130,14 +144,12 @@ func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 	}
 	s.add(ss)
 	if q.refusal != "" {
-		s.metrics.refusals.WithLabelValues(q.refusal).Inc()
-		ss.close(wsproto.ClosePolicyViolation, q.refusal, nil)
+		ss.refuse(code, q.refusal, setting, shown(q.seen), allowed)
 		return ss
 	}
 	var err error
 	if ss.member, err = s.hub.Join(q.room, form, author, ss); err != nil {
-		s.metrics.refusals.WithLabelValues("rooms_full").Inc()
-		ss.close(wsproto.CloseTryAgainLater, "rooms_full", nil)
+		ss.refuse(wsproto.CloseTryAgainLater, "rooms_full", "rooms.max", err.Error(), s.cfg.Rooms.Max)
 		return ss
 	}
 	ss.log.Debug().Str("subprotocol", subprotocol).Msg("joined")
@@ -178,8 +190,15 @@ func (s *session) Tick(now time.Time) error {
 	if s.sent {
 		s.sent, s.lastSent = false, now
 	}
+	if s.pings > 0 {
+		s.pings = 0
+		s.conn.Wake() // for a flood that had to wait
+	}
 	if s.following {
 		s.noteLag(s.member.Cursor().Lag())
+		if err := s.unpin(now); err != nil {
+			return err
+		}
 	}
 	if s.closing != nil {
 		s.conn.Wake()
@@ -204,6 +223,26 @@ func (s *session) Tick(now time.Time) error {
 	return nil
 }
 
+// unpin keeps a member that reads a byte now and then, and so is never slow by the loop's
+// measure, from holding on to what the log has let go of: after half the time that a slow
+// one gets, it goes on at the next record as one that is overtaken; if even the record in
+// progress takes longer than the whole, the connection ends.
+func (s *session) unpin(now time.Time) error {
+	if !s.member.Cursor().Evicted() {
+		s.pinned, s.jump = 0, false
+		return nil
+	}
+	if s.pinned == 0 {
+		s.pinned = now.UnixNano()
+	}
+	held := time.Duration(now.UnixNano() - s.pinned)
+	if held >= s.limits.SlowTimeout {
+		return loop.ErrSlow
+	}
+	s.jump = held >= s.limits.SlowTimeout/2
+	return nil
+}
+
 // Panicked implements loop.Session. The Close frame goes behind what is pending, and so
 // between frames.
 func (s *session) Panicked(v any, stack []byte) []byte {
@@ -216,14 +255,14 @@ func (s *session) Panicked(v any, stack []byte) []byte {
 
 // Closed implements loop.Session.
 func (s *session) Closed(err error) {
-	event := s.log.Debug()
-	if err != nil && !errors.Is(err, io.EOF) {
-		event = event.AnErr("cause", err)
-	}
 	if errors.Is(err, loop.ErrSlow) {
-		event = s.log.Info().Dur("slow_timeout", s.limits.SlowTimeout)
+		s.event(zerolog.InfoLevel).Str("setting", "limits.slow_timeout").Stringer("allowed", s.limits.SlowTimeout).
+			Msg("closed: it reads too slowly, or no more")
 	}
-	event.Msg("gone")
+	if err == nil || errors.Is(err, io.EOF) {
+		err = nil
+	}
+	s.event(zerolog.DebugLevel).AnErr("cause", err).Msg("gone")
 	s.noteLag(0)
 	s.server.metrics.ended(s.timed)
 	s.server.metrics.closed(s.closing)

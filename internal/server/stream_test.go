@@ -63,7 +63,7 @@ func playStream(t *testing.T, s *Server, v vectors.Stream, how string, pieces ..
 	t.Helper()
 	peer, nc := conntest.Pair(1 << 20)
 	defer peer.Close()
-	s.reserve()
+	s.reserve(requester{})
 	s.sockets.Serve(nc, nil, func(c loop.Conn) loop.Session { return s.open(c, query{room: "vector", name: "V"}, "") })
 	for _, piece := range pieces {
 		if _, err := peer.Write(bytes.Clone(piece)); err != nil {

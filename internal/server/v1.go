@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/rs/zerolog"
 
 	"github.com/doyasa/doyasa/hub"
 	"github.com/doyasa/doyasa/wsproto"
@@ -123,7 +124,7 @@ func (v *v1) rename(f fields) {
 
 // spend takes a token, or tells the client when there is one.
 func (v *v1) spend(id string) bool {
-	wait, ok := v.session.bucket.take(v.session.limits, time.Now())
+	wait, ok := v.session.token(time.Now())
 	if !ok {
 		v.fail(errRateLimited, id, wait)
 	}
@@ -145,6 +146,8 @@ func (v *v1) fail(wrong *clientError, id string, wait time.Duration) {
 	}
 	v.send(errorFrame{"error", wrong.code, id, wrong.text, int64(math.Ceil(wait.Seconds() * 1000))})
 	if v.errors >= maxErrors || v.rateLimited > maxRateLimited {
+		v.session.event(zerolog.InfoLevel).Str("last", wrong.code).Int("errors", v.errors).Int("rate_limited", v.rateLimited).Stringer("within", errorWindow).
+			Msg("closed: it does not listen to errors")
 		v.session.close(wsproto.ClosePolicyViolation, "too_many_errors", nil)
 	}
 	v.session.conn.Wake()

@@ -1,0 +1,163 @@
+package server
+
+import (
+	"io"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/doyasa/doyasa/internal/config"
+)
+
+// Who is believed about where a request comes from, and who is not.
+func TestRequester(t *testing.T) {
+	proxies := []string{"10.0.0.0/8", "2001:db8:1::/48"}
+	for _, tt := range []struct {
+		name      string
+		trusted   []string
+		peer      string
+		forwarded []string // a field each
+		want      string
+		warned    bool
+	}{
+		{"nobody is trusted", nil, "192.0.2.1:5", []string{"203.0.113.9"}, "192.0.2.1", false},
+		{"a proxy of ours that nobody trusts", nil, "10.0.0.1:5", []string{"203.0.113.9"}, "10.0.0.1", true},
+		{"loopback that nobody trusts", nil, "[::1]:5", []string{"203.0.113.9"}, "::1", true},
+		{"no proxy", proxies, "192.0.2.1:5", nil, "192.0.2.1", false},
+		{"a stranger's word", proxies, "192.0.2.1:5", []string{"203.0.113.9"}, "192.0.2.1", false},
+		{"the proxy's word", proxies, "10.0.0.1:5", []string{"203.0.113.9"}, "203.0.113.9", false},
+		{"forged in front of the proxy's word", proxies, "10.0.0.1:5", []string{"198.51.100.7, 203.0.113.9"}, "203.0.113.9", false},
+		{"forged as one of the proxies", proxies, "10.0.0.1:5", []string{"10.9.9.9, 203.0.113.9"}, "203.0.113.9", false},
+		{"forged in a field of its own", proxies, "10.0.0.1:5", []string{"198.51.100.7", "203.0.113.9"}, "203.0.113.9", false},
+		{"two proxies", proxies, "10.0.0.1:5", []string{"203.0.113.9, 10.0.0.2"}, "203.0.113.9", false},
+		{"two proxies and a forgery", proxies, "10.0.0.1:5", []string{"198.51.100.7, 203.0.113.9, 10.0.0.2"}, "203.0.113.9", false},
+		{"all of it proxies", proxies, "10.0.0.1:5", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3", false},
+		{"a proxy that says nothing", proxies, "10.0.0.1:5", nil, "10.0.0.1", false},
+		{"nonsense", proxies, "10.0.0.1:5", []string{"unknown"}, "10.0.0.1", false},
+		{"nonsense further left", proxies, "10.0.0.1:5", []string{"203.0.113.9, _hidden, 10.0.0.2"}, "10.0.0.2", false},
+		{"empty", proxies, "10.0.0.1:5", []string{""}, "10.0.0.1", false},
+		{"with a port", proxies, "10.0.0.1:5", []string{"203.0.113.9:4711"}, "203.0.113.9", false},
+		{"IPv6", proxies, "[2001:db8:1::1]:5", []string{"2001:db8:9::9"}, "2001:db8:9::9", false},
+		{"IPv6 with brackets and port", proxies, "[2001:db8:1::1]:5", []string{"[2001:db8:9::9]:80"}, "2001:db8:9::9", false},
+		{"IPv6 in brackets", proxies, "[2001:db8:1::1]:5", []string{"[2001:db8:9::9]"}, "2001:db8:9::9", false},
+		{"IPv4 within IPv6", proxies, "[::ffff:10.0.0.1]:5", []string{"::ffff:203.0.113.9"}, "203.0.113.9", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var log strings.Builder
+			s := &Server{log: zerolog.New(&log), cfg: config.Default()}
+			for _, p := range tt.trusted {
+				s.proxies = append(s.proxies, netip.MustParsePrefix(p))
+			}
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = tt.peer
+			r.Header["X-Forwarded-For"] = tt.forwarded
+			for range 2 {
+				if got := s.requesterOf(r); got.addr.String() != tt.want || got.network != networkOf(netip.MustParseAddr(tt.want)) {
+					t.Errorf("%s says %q: it comes from %s (%s), want %s", tt.peer, tt.forwarded, got.addr, got.network, tt.want)
+				}
+			}
+			if n := strings.Count(log.String(), "trusted_proxies"); (n > 0) != tt.warned || strings.Count(log.String(), "\n") > 1 {
+				t.Errorf("warned %v, want %v, and once:\n%s", n > 0, tt.warned, &log)
+			}
+		})
+	}
+}
+
+// One customer counts as one: an address of IPv4, a /64 of IPv6.
+func TestNetworks(t *testing.T) {
+	of := func(s string) network { return networkOf(netip.MustParseAddr(s)) }
+	for _, same := range [][2]string{{"192.0.2.1", "::ffff:192.0.2.1"}, {"2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"}} {
+		if of(same[0]) != of(same[1]) {
+			t.Errorf("%s and %s count as two, want one", same[0], same[1])
+		}
+	}
+	for _, differ := range [][2]string{{"192.0.2.1", "192.0.2.2"}, {"2001:db8::1", "2001:db8:0:1::1"}, {"192.0.2.1", "2001:db8::1"}, {"0.0.0.1", "::1"}} {
+		if of(differ[0]) == of(differ[1]) {
+			t.Errorf("%s and %s count as one, want two", differ[0], differ[1])
+		}
+	}
+	for addr, want := range map[string]string{"192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::/64"} {
+		if got := of(addr).String(); got != want {
+			t.Errorf("%s counts as %s, want %s", addr, got, want)
+		}
+	}
+	if networkOf(netip.Addr{}) != networkOf(netip.MustParseAddr("::1")) {
+		t.Error("an address that is not known counts as something else than before")
+	}
+}
+
+// H36: the limit counts those the proxy names, each by itself.
+func TestConnectionsPerAddress(t *testing.T) {
+	e := newEdge(t, func(c *config.Config) {
+		c.Limits.ConnectionsPerIP, c.TrustedProxies = 2, []string{"127.0.0.0/8"}
+	})
+	for range 2 {
+		nc, _ := e.upgrade(with(t, "X-Forwarded-For: 203.0.113.9"))
+		defer nc.Close()
+	}
+	r, _, body := e.exchange(with(t, "X-Forwarded-For: 203.0.113.9"))
+	if r.StatusCode != 429 || r.Header.Get("Retry-After") != "10" || !strings.Contains(body, "too many connections from one address") {
+		t.Errorf("the third: %d, Retry-After %q, %q, want 429 after 10", r.StatusCode, r.Header.Get("Retry-After"), body)
+	}
+	for _, field := range []string{"X-Forwarded-For: 203.0.113.10", "X-Forwarded-For: 203.0.113.9, 203.0.113.10"} {
+		nc, _ := e.upgrade(with(t, field))
+		defer nc.Close()
+	}
+	for _, want := range []string{`"remote":"203.0.113.9"`, `"status":429`, `"setting":"limits.connections_per_ip"`, `"seen":2`, `"allowed":2`} {
+		if !strings.Contains(e.log.String(), want) {
+			t.Errorf("no %s in\n%s", want, e.log)
+		}
+	}
+	e.eventually("doyasa_connections", 4)
+	e.shutdown()
+	if len(e.s.perAddress) != 0 {
+		t.Errorf("%v are still counted", e.s.perAddress)
+	}
+}
+
+// M24: resumes and pages have a rate of their own, whatever may be said. Who is a little
+// over it waits, who is far over it is told when to come back.
+func TestHistoryRate(t *testing.T) {
+	e := newEdge(t, func(c *config.Config) { c.Limits.Burst, c.Limits.MessagesPerSecond = 1, 1 })
+	e.s.quotas.history = newQuota(rate{perSecond: 20, burst: 10})
+	const path = "/api/rooms/doyasa/messages"
+	limited := 0
+	for range 40 {
+		r, _, body := e.exchange(get(path))
+		switch {
+		case r.StatusCode == 429 && r.Header.Get("Retry-After") == "1" && strings.Contains(body, "rate_limited"):
+			limited++
+		case r.StatusCode != 200:
+			t.Fatalf("%d %s", r.StatusCode, body)
+		}
+	}
+	if limited == 0 {
+		t.Error("40 pages at once were all read, want no more than 10 and 20 a second")
+	}
+	if v := e.scrape()[`doyasa_throttled_total{limit="history"}`]; v != float64(limited) {
+		t.Errorf("doyasa_throttled_total = %v, want %d", v, limited)
+	}
+	v1 := strings.Replace(handshake, "\r\n\r\n", "\r\nSec-WebSocket-Protocol: doyasa.v1\r\n\r\n", 1)
+	nc, b := e.upgrade(v1)
+	defer nc.Close()
+	if line, err := b.Peek(20); err != nil || !strings.Contains(string(line), `"type":"hel`) {
+		t.Errorf("a member a little over the rate: %q, %v, want hello after a moment", line, err)
+	}
+	e.s.quotas.history = newQuota(rate{perSecond: 0.001, burst: 1})
+	e.s.quotas.history.take(networkOf(netip.MustParseAddr("127.0.0.1")), time.Now())
+	nc, b = e.upgrade(v1)
+	defer nc.Close()
+	if got, err := io.ReadAll(b); err != nil || string(got) != "\x88\x0e\x03\xf5rate_limited" {
+		t.Errorf("a member far over the rate: %q, %v, want Close 1013 rate_limited", got, err)
+	}
+	// Reading nothing costs nothing.
+	nc, b = e.upgrade(strings.Replace(v1, "/websocket", "/websocket?history=0", 1))
+	defer nc.Close()
+	if line, err := b.Peek(20); err != nil || !strings.Contains(string(line), `"type":"hel`) {
+		t.Errorf("a member that wants no history: %q, %v, want hello", line, err)
+	}
+}
