@@ -22,15 +22,15 @@ test-faults:
 
 # Every fuzz target there is, one after the other.
 fuzz:
-	@go list ./... | while read -r package; do \
+	@for m in . e2e; do (cd $$m && go list ./... | while read -r package; do \
 		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz'); do \
 			echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
 		done; \
-	done
+	done) || exit 1; done
 
-# The long forms of tests that CI runs short.
+# The long forms of tests that CI runs short, and what measures; SOAK=1h for the longest.
 soak:
-	cd e2e && DOYASA_SOAK=1 go test -count=1 -timeout 1h -v -run 'TestCuts' ./room
+	cd e2e && DOYASA_SOAK=$(or $(SOAK),10m) go test -count=1 -timeout 4h -p 1 -v -run 'TestCuts|TestCatalogue|TestVanish|TestDescriptors|TestPromises|TestHalfOpen|TestOneFloods|TestLong' ./room ./hostile
 
 # Writes bench.txt; keep one from before a change as base.txt and it is compared.
 bench:

@@ -98,14 +98,15 @@ func TestCatalogue(t *testing.T) {
 	})
 }
 
-// newStand starts a server and lets the bystanders in.
-func newStand(t *testing.T, start doyasa.Starter) *stand {
+// newStand starts a server, with flags besides those of the timers, and lets the bystanders in.
+func newStand(t *testing.T, start doyasa.Starter, flags ...string) *stand {
 	s := &stand{start: start, timers: timers{handshake: time.Second, ping: 4 * time.Second, pong: 2 * time.Second, slow: 1500 * time.Millisecond, perSecond: 100, burst: 20}}
 	if soak {
 		s.timers = timers{handshake: 5 * time.Second, ping: 25 * time.Second, pong: 8 * time.Second, slow: 5 * time.Second, perSecond: 10, burst: 20}
 	}
-	s.server = start(t, s.timers.flags()...)
+	s.server = start(t, append(flags, s.timers.flags()...)...)
 	s.crowd = newCrowd(t, s.server.Addr, 50)
+	s.before = s.settled(t)
 	return s
 }
 

@@ -188,7 +188,7 @@ func runNotReading(t *testing.T, s *stand, n int) {
 		if err := conn.Accepted(); err != nil {
 			t.Fatal(err)
 		}
-		stalled = append(stalled, &peer{Conn: conn, t: t})
+		stalled = append(stalled, &peer{Conn: conn, t: t, stand: s})
 	}
 	talker := s.dial(t, "?room=stalled")
 	big := strings.Repeat("x", 60_000)
@@ -276,7 +276,9 @@ func runSilentPeer(t *testing.T, s *stand) {
 // runVanish: what is gone leaves nothing behind; the counters are the oracle's.
 func runVanish(t *testing.T, s *stand) {
 	for i := range size(10_000, 500) {
-		vanish(t, s, i, "127.0.0.1")
+		if err := s.vanish(i, "127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -284,11 +286,11 @@ func runVanish(t *testing.T, s *stand) {
 const shapes = 10
 
 // vanish connects from an address and goes, in one of ten shapes.
-func vanish(t testing.TB, s *stand, i int, from string) {
+func (s *stand) vanish(i int, from string) error {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	nc, err := dialer.Dial("tcp", s.server.Addr)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	s.dialled.Add(1)
 	conn := nc.(*net.TCPConn)
@@ -329,6 +331,7 @@ func vanish(t testing.TB, s *stand, i int, from string) {
 		conn.Read(answer)
 		conn.CloseWrite()
 	}
+	return nil
 }
 
 // runCloseUnanswered: the server ends the connection also if the peer never does (section 7.1.1).

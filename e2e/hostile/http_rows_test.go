@@ -195,7 +195,7 @@ func runEarly(t *testing.T, s *stand) {
 		if err := conn.Accepted(); err != nil {
 			t.Fatal(err)
 		}
-		(&peer{Conn: conn, t: t}).expect(text(early))
+		(&peer{Conn: conn, t: t, stand: s}).expect(text(early))
 		conn.Close()
 	}
 }
@@ -211,6 +211,20 @@ func runFull(t *testing.T, s *stand) {
 		defer conn.Close()
 	}
 	refused(t, full.Addr, http.StatusServiceUnavailable)
+
+	few := s.start(t, "--limits-connections-per-ip", "2")
+	for _, from := range []string{"127.0.0.1", "127.0.0.1", "127.0.0.2"} {
+		conn, err := wire.ConnectFrom(from, few.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.Write(wire.Request(few.Addr, "/websocket"))
+		if err := conn.Accepted(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(t, few.Addr, http.StatusTooManyRequests)
 }
 
 // refused makes a handshake that must be refused with a status and Retry-After.

@@ -20,7 +20,9 @@ type stand struct {
 	start   doyasa.Starter
 	crowd   *crowd
 	timers  timers
-	dialled atomic.Int64 // connections of strangers in the row that runs
+	before  counters           // with nobody but the bystanders
+	dialled atomic.Int64       // connections of strangers in the row that runs
+	codes   [5000]atomic.Int64 // of the Close frames that strangers have got in it
 	table   table
 }
 
@@ -39,18 +41,40 @@ func (t timers) flags() []string {
 
 // counters are what must be the same before and after.
 type counters struct {
-	descriptors, connections, members, goroutines int
+	descriptors, connections, members, assembling, panics int
+	goroutines                                            int // besides those of rooms, which stay until they are retired
 }
 
 // count reads the counters. Descriptors are counted by the system, the rest by the server.
 func (s *stand) count() (c counters, err error) {
-	metrics, err := s.metrics()
+	m, err := s.metrics()
 	if err != nil {
 		return c, err
 	}
-	c.connections, c.members, c.goroutines = int(metrics["doyasa_connections"]), int(metrics["doyasa_members"]), int(metrics["go_goroutines"])
+	c.connections, c.members = int(m["doyasa_connections"]), int(m["doyasa_members"])
+	c.assembling, c.panics = int(m["doyasa_assembling_bytes"]), int(m["doyasa_panics_total"])
+	c.goroutines = int(m["go_goroutines"] - m["doyasa_rooms"])
 	c.descriptors, err = descriptors(s.server.PID())
 	return c, err
+}
+
+// settled reads the counters a few times and takes the fewest descriptors: one more may be that of a reading.
+func (s *stand) settled(t *testing.T) counters {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	least, err := s.count()
+	for range 5 {
+		<-tick.C
+		var now counters
+		if now, err = s.count(); now.descriptors < least.descriptors {
+			least = now
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return least
 }
 
 // descriptors counts the open files of a process.
@@ -59,7 +83,7 @@ func descriptors(pid int) (int, error) {
 	return len(entries), err
 }
 
-// metrics reads /metrics, sums up what has labels, and does not keep the connection.
+// metrics reads /metrics, by the names with their labels and, summed up, without. It does not keep the connection.
 func (s *stand) metrics() (map[string]float64, error) {
 	request, err := http.NewRequest("GET", "http://"+s.server.Addr+"/metrics", nil)
 	if err != nil {
@@ -71,22 +95,25 @@ func (s *stand) metrics() (map[string]float64, error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	values := map[string]float64{}
-	if response.StatusCode == http.StatusNotFound {
-		return values, nil
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("/metrics: %s", response.Status)
 	}
+	values := map[string]float64{}
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
 		line := lines.Text()
 		at := strings.LastIndexByte(line, ' ')
 		if at < 0 || line[0] == '#' {
 			continue
 		}
-		name, _, _ := strings.Cut(line[:at], "{")
+		name, _, labels := strings.Cut(line[:at], "{")
 		value, err := strconv.ParseFloat(line[at+1:], 64)
 		if err != nil {
 			return nil, fmt.Errorf("/metrics: %q: %w", line, err)
 		}
 		values[name] += value
+		if labels {
+			values[line[:at]] = value
+		}
 	}
 	return values, nil
 }
@@ -96,7 +123,8 @@ const spare = 5
 
 func (c counters) near(other counters) bool {
 	d := c.goroutines - other.goroutines
-	return c.descriptors == other.descriptors && c.connections == other.connections && c.members == other.members && d <= spare && d >= -spare
+	c.goroutines = other.goroutines
+	return c == other && d <= spare && d >= -spare
 }
 
 // returned waits until the counters are what they were.
@@ -126,10 +154,11 @@ type verdict struct {
 // watch runs a row beside the bystanders and then asks the oracle: nobody else may have noticed, and nothing may be left.
 func (s *stand) watch(t *testing.T, run func(t *testing.T)) (v verdict) {
 	t.Helper()
-	before, err := s.count()
+	closes, err := s.metrics()
 	if err != nil {
 		t.Fatal(err)
 	}
+	clear(s.codes[:])
 	logged, since := len(s.server.Log()), time.Now()
 	s.dialled.Store(0)
 	t.Run("row", run) // a test of its own: its connections are closed when it ends
@@ -137,10 +166,12 @@ func (s *stand) watch(t *testing.T, run func(t *testing.T)) (v verdict) {
 	if err != nil {
 		t.Error(err)
 	}
-	if err := s.returned(before); err != nil {
+	if err := s.returned(s.before); err != nil {
 		t.Error(err)
+		s.before = s.settled(t) // it is this row's alone
 	}
 	v.took = time.Since(since)
+	s.counted(t, closes)
 	log := s.server.Log()[logged:]
 	if lines := strings.Count(log, "\n"); lines > 10*int(max(1, s.dialled.Load())) {
 		t.Errorf("%d lines of log for %d connections:\n%.2000s", lines, s.dialled.Load(), log)
@@ -152,4 +183,30 @@ func (s *stand) watch(t *testing.T, run func(t *testing.T)) (v verdict) {
 	}
 	s.crowd.forget()
 	return v
+}
+
+// counted checks that the server has counted every Close frame that a stranger has got.
+func (s *stand) counted(t *testing.T, before map[string]float64) {
+	t.Helper()
+	after, err := s.metrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := map[string]int{}
+	for code := range s.codes {
+		label := strconv.Itoa(code)
+		switch {
+		case code == 1005:
+			label = "none"
+		case code >= 3000:
+			label = "3000 and above"
+		}
+		wanted[label] += int(s.codes[code].Load())
+	}
+	for label, n := range wanted {
+		name := fmt.Sprintf("doyasa_closes_total{code=%q}", label)
+		if counted := int(after[name] - before[name]); counted < n {
+			t.Errorf("%s grew by %d, and strangers were closed with it %d times", name, counted, n)
+		}
+	}
 }

@@ -18,8 +18,9 @@ import (
 // A peer is a stranger's connection. It does not see what the crowd says.
 type peer struct {
 	*wire.Conn
-	t  testing.TB
-	v1 bool
+	t     testing.TB
+	stand *stand
+	v1    bool
 }
 
 // dial connects a stranger; closed with its test. target is what stands behind /websocket.
@@ -31,7 +32,7 @@ func (s *stand) dial(t testing.TB, target string, header ...string) *peer {
 	}
 	t.Cleanup(func() { conn.Close() })
 	s.dialled.Add(1)
-	return &peer{Conn: conn, t: t, v1: slices.Contains(header, v1)}
+	return &peer{Conn: conn, t: t, stand: s, v1: slices.Contains(header, v1)}
 }
 
 const v1 = "Sec-WebSocket-Protocol: doyasa.v1"
@@ -74,6 +75,9 @@ func (p *peer) next() (wire.Frame, error) {
 		switch {
 		case err != nil:
 			return f, err
+		case f.Code() != 0:
+			p.stand.codes[min(f.Code(), len(p.stand.codes)-1)].Add(1)
+			return f, nil
 		case f.First == wire.Fin|wire.Ping:
 			continue
 		case strings.HasPrefix(text, mark):

@@ -136,7 +136,7 @@ func playRequest(t *testing.T, s *stand, v vectors.Vector) {
 	}
 	defer conn.Close()
 	s.dialled.Add(1)
-	p := &peer{Conn: conn, t: t}
+	p := &peer{Conn: conn, t: t, stand: s}
 	request := v.Head(t, base)
 	request = bytes.Replace(request, []byte("/chat"), []byte("/websocket"), 1)
 	request = bytes.Replace(request, []byte("/CHAT"), []byte("/WEBSOCKET"), 1)
