@@ -120,7 +120,7 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	if r.server, err = findServer(o.PID, addr); err != nil {
 		return nil, err
 	}
-	if r.sockets, err = newTransport(addr, len(r.conns), r.base, o.Portable); err != nil {
+	if r.sockets, err = newTransport(addr, len(r.conns), r.base, o.portable); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -197,7 +197,7 @@ func TestFaults(t *testing.T) {
 			both(t, func(t *testing.T, portable bool) {
 				s := &faulty{t: t, fault: tt.fault, v1: tt.v1}
 				o := small(s.start())
-				o.Portable, o.V1 = portable, tt.v1
+				o.portable, o.V1 = portable, tt.v1
 				rep := mustRun(t, o)
 				check(t, rep, tt.want)
 				if rep.Sent != testMessages {
@@ -280,7 +280,7 @@ func TestClosed(t *testing.T) {
 			return nil
 		}
 		o := small(s.start())
-		o.Portable = portable
+		o.portable = portable
 		rep := mustRun(t, o)
 		check(t, rep, FaultReport{Closed: 1, Lost: testMessages - 19})
 		if !strings.Contains(strings.Join(rep.Broken, "\n"), "Close 1013 overtaken") {
@@ -306,7 +306,7 @@ func TestFlood(t *testing.T) {
 	both(t, func(t *testing.T, portable bool) {
 		s := &faulty{t: t}
 		o := small(s.start())
-		o.Portable = portable
+		o.portable = portable
 		o.Groups[0].Rate, o.Groups[0].InFlight = 0, 4
 		rep := mustRun(t, o)
 		check(t, rep, FaultReport{})
@@ -343,7 +343,7 @@ func TestStalled(t *testing.T) {
 	both(t, func(t *testing.T, portable bool) {
 		s := &faulty{t: t}
 		o := small(s.start())
-		o.Portable = portable
+		o.portable = portable
 		o.Groups[0].Stalled = 2
 		rep := mustRun(t, o)
 		check(t, rep, FaultReport{})
@@ -366,7 +366,7 @@ func TestNobodyThere(t *testing.T) {
 	l.Close()
 	both(t, func(t *testing.T, portable bool) {
 		o := small(address)
-		o.Portable = portable
+		o.portable = portable
 		if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("Run without a server: %v", err)
 		}

@@ -20,8 +20,8 @@ type Options struct {
 	Sources  []netip.Addr  // local addresses, used in turn; none: the system's choice
 	PID      int           // of the server's process; 0: who listens on the port of this machine
 	Joined   bool          // a message may hold several of ours, joined by newlines
-	Portable bool          // goroutines instead of the system's event queue; for tests of what other systems use
 
+	portable bool          // goroutines instead of the system's event queue: tests see what other systems have
 	patience time.Duration // how long nothing may move before a phase is given up; 0: 10 s; tests have less
 
 	Progress func(Progress) // called a few times a second from Run's goroutine; nil: nobody is interested

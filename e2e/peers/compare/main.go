@@ -2,7 +2,7 @@
 // (doyasa bench), the same load, one after the other in turns, each server fresh and on a core of its own. What counts is the median
 // of the ratios within the rounds: single figures move with the machine, ratios hardly.
 //
-// Run it from the folder of this module; it builds what it needs.
+// It builds what it needs; run it from anywhere in this module.
 package main
 
 import (
@@ -18,6 +18,8 @@ import (
 	"strings"
 	"time"
 )
+
+const module = "github.com/doyasa/doyasa"
 
 // results is the file that is written: of each scenario the latest.
 type results struct {
@@ -45,13 +47,26 @@ func main() {
 	out := flag.String("out", "", "JSON `file`: what was measured replaces what it has of the same scenario")
 	binary := flag.String("doyasa", "", "`path` of the program to measure; built from this tree when empty")
 	flag.Parse()
-	if err := run(*names, *rounds, *seconds, *serverCPU, *loadCPU, *out, *binary); err != nil {
+	err := prepare(*binary, func(dir, network string) error {
+		return run(*names, *rounds, *seconds, *serverCPU, *loadCPU, *out, dir, network)
+	})
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		os.Exit(int(status))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
 }
 
-func run(names string, rounds, seconds int, serverCPU, loadCPU, out, binary string) error {
+// prepare builds the programs and measures in a network namespace of its own, if it may.
+func prepare(binary string, measure func(dir, network string) error) error {
+	if dir := os.Getenv(inNamespace); dir != "" {
+		if err := loopbackUp(); err != nil {
+			return err
+		}
+		return measure(dir, "network namespace of its own")
+	}
 	dir, err := os.MkdirTemp("", "doyasa-compare-")
 	if err != nil {
 		return err
@@ -60,7 +75,24 @@ func run(names string, rounds, seconds int, serverCPU, loadCPU, out, binary stri
 	if err := build(dir, binary); err != nil {
 		return err
 	}
-	all := results{Machine: machine(), Scenarios: make(map[string]result)}
+	started, err := again(dir)
+	if started {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok { // it has said why
+			return exitStatus(exit.ExitCode())
+		}
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "compare: no network namespace of its own (%v): the packet filters of this machine are measured as well\n", err)
+	return measure(dir, "network of the machine")
+}
+
+// exitStatus is a failure that has been told.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+func run(names string, rounds, seconds int, serverCPU, loadCPU, out, dir, network string) error {
+	all := results{Scenarios: make(map[string]result)}
 	if out != "" {
 		if old, err := os.ReadFile(out); err == nil {
 			if err := json.Unmarshal(old, &all); err != nil {
@@ -68,6 +100,7 @@ func run(names string, rounds, seconds int, serverCPU, loadCPU, out, binary stri
 			}
 		}
 	}
+	all.Machine = machine() + ", " + network
 	if names == "all" {
 		names = strings.Join(scenarioNames(), ",")
 	}
@@ -116,9 +149,17 @@ func write(path string, v any) error {
 
 // build puts all programs into dir.
 func build(dir, binary string) error {
-	commands := [][]string{{"build", "-o", dir + string(filepath.Separator), "./limit", "./gorilla", "./gws", "./gobwas", "./coder"}}
+	servers := []string{"build", "-o", dir + string(filepath.Separator)}
+	for _, name := range []string{"limit", "gorilla", "gws", "gobwas", "coder"} {
+		servers = append(servers, module+"/e2e/peers/"+name)
+	}
+	commands := [][]string{servers}
 	if binary == "" {
-		commands = append(commands, []string{"build", "-C", filepath.Join("..", ".."), "-o", filepath.Join(dir, "doyasa"), "./cmd/doyasa"})
+		root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+		if err != nil {
+			return fmt.Errorf("go list -m %s: %w", module, err)
+		}
+		commands = append(commands, []string{"build", "-C", strings.TrimSpace(string(root)), "-o", filepath.Join(dir, "doyasa"), "./cmd/doyasa"})
 	} else {
 		absolute, err := filepath.Abs(binary)
 		if err != nil {

@@ -31,6 +31,7 @@ type point struct {
 	Median float64   `json:"median"`
 	Rounds []float64 `json:"rounds"`
 	Bound  float64   `json:"bound"`
+	AtMin  bool      `json:"at_least,omitempty"`
 	Held   bool      `json:"held"`
 }
 
@@ -205,24 +206,37 @@ func (s *scenario) measure(b *bench) (result, error) {
 	for _, run := range s.runs {
 		res.Medians[run.label] = mediansOf(rounds, run.label)
 	}
+	for _, p := range s.judge(rounds) {
+		fmt.Println("  " + p.String())
+		res.Points = append(res.Points, p)
+	}
+	return res, nil
+}
+
+// judge says what has become of what is asked.
+func (s *scenario) judge(rounds []round) (points []point) {
 	for _, w := range s.points {
-		p := point{What: w.what, Bound: w.bound}
+		p := point{What: w.what, Bound: w.bound, AtMin: w.atMin}
 		for _, r := range rounds {
 			p.Rounds = append(p.Rounds, w.of(r))
 		}
 		p.Median = median(p.Rounds)
 		p.Held = p.Median <= w.bound
-		sign := "≤"
 		if w.atMin {
 			p.Held = p.Median >= w.bound
-			sign = "≥"
 		}
-		verdict := "held"
-		if !p.Held {
-			verdict = "SHORT"
-		}
-		fmt.Printf("  %-5s  %.2f  want %s %.2f  %s\n", verdict, p.Median, sign, p.Bound, p.What)
-		res.Points = append(res.Points, p)
+		points = append(points, p)
 	}
-	return res, nil
+	return points
+}
+
+func (p point) String() string {
+	verdict, sign := "held", "≤"
+	if !p.Held {
+		verdict = "SHORT"
+	}
+	if p.AtMin {
+		sign = "≥"
+	}
+	return fmt.Sprintf("%-5s  %.2f  want %s %.2f  %s", verdict, p.Median, sign, p.Bound, p.What)
 }
