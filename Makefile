@@ -13,7 +13,7 @@ check:
 # The packages of e2e one at a time: browsers and engines need the machine. Then what became of every hostile input.
 test:
 	@for c in chromium node docker; do command -v $$c >/dev/null || echo "$$c is not here: the tests that need it are skipped"; done
-	go test -race -shuffle=on ./...
+	go test -race -shuffle=on ./... && cd e2e/peers && go test ./...
 	cd e2e && go test -race -shuffle=on -p 1 -timeout 30m ./...; status=$$?; cat hostile/table.txt; exit $$status
 
 # Kills the server 50 times for each way of syncing, under 1,000 messages a second and 200 clients. CI runs a short form.

@@ -73,7 +73,7 @@ func (b *bench) run(s spec, args []string) (*report, error) {
 	server := exec.Command(filepath.Join(b.dir, words[0]), append(words[1:], serverArgs(words[0], address)...)...)
 	server.Dir = b.dir // no config.yaml there
 	server.Stderr = os.Stderr
-	server.Env = append(os.Environ(), "DOYASA_LIMITS_ROOMS_PER_MINUTE_PER_IP=0")
+	server.Env = os.Environ()
 	if s.procs > 0 {
 		server.Env = append(server.Env, "GOMAXPROCS="+strconv.Itoa(s.procs))
 	}
@@ -111,7 +111,8 @@ func serverArgs(program, address string) []string {
 	if program != "doyasa" {
 		return []string{"-listen", address}
 	}
-	return []string{"serve", "--listen", address, "--log-level", "error", "--limits-messages-per-second", "0", "--rooms-max", "2000"}
+	return []string{"serve", "--listen", address, "--log-level", "error", "--limits-messages-per-second", "0",
+		"--limits-rooms-per-minute-per-ip", "0", "--rooms-max", "2000"}
 }
 
 func freeAddress() (string, error) {
