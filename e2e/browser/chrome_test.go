@@ -191,7 +191,8 @@ func (tb *tab) wait(condition string) {
 		look();
 	})`, condition)
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](look, chromedp.EvalAwaitPromise)); err != nil {
-		tb.t.Fatalf("waiting for %s: %v\nthe page says:\n%s", condition, err, get[string](tb, `document.body.innerText`))
+		tb.t.Fatalf("waiting for %s: %v\nthe page, which is %s, says:\n%s", condition, err, get[string](tb, `document.visibilityState`),
+			get[string](tb, `document.body.innerText`))
 	}
 }
 

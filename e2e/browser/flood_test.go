@@ -11,9 +11,9 @@ import (
 	"github.com/doyasa/doyasa/e2e/doyasa"
 )
 
-// TestFlood pours ten thousand messages into an open page (row X12): it stays usable, holds a bounded number of rows and ends with
+// TestX12Flood pours ten thousand messages into an open page: it stays usable, holds a bounded number of rows and ends with
 // the newest.
-func TestFlood(t *testing.T) {
+func TestX12Flood(t *testing.T) {
 	const many = 10_000
 	browser := newChromium(t, "")
 	s := doyasa.Start(t, "--limits-messages-per-second", "0")
@@ -46,8 +46,8 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// TestPaste pastes far more than may be sent (row X13): the page says so and keeps the text.
-func TestPaste(t *testing.T) {
+// TestX13Paste pastes far more than may be sent: the page says so and keeps the text.
+func TestX13Paste(t *testing.T) {
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	tb := open(t, browser, s, "/")

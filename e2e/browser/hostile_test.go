@@ -16,32 +16,38 @@ import (
 const watch = `window.ran = []; window.violations = [];
 addEventListener('securitypolicyviolation', (e) => violations.push(e.effectiveDirective), true);`
 
-// hostile are texts that are code, markup or addresses to somebody (rows X1 to X4).
-var hostile = []string{
+// hostile are texts that are code, markup or addresses to somebody, by row.
+var hostile = []struct {
+	row   string
+	texts []string
+}{{"X1 markup that runs", []string{
 	`<script>ran.push(1);alert(1)</script>`,
 	`<img src=x onerror="ran.push(2);alert(2)">`,
 	`<svg/onload=alert(3)><style>*{display:none}</style>`,
 	`<iframe srcdoc="<script>parent.ran.push(4)</script>"></iframe>`,
 	`</div></main><a href="javascript:alert(5)" autofocus onfocus=alert(5)>x</a>`,
+}}, {"X2 quotes and entities", []string{
 	`"><b>`, `'`, "`", `&lt;b&gt; &amp; &#x3c;script&#x3e;`, `--></script><!--`,
-	`javascript:ran.push(6)`, "JaVa\tScript:alert(7)", `data:text/html,<script>alert(8)</script>`, `vbscript:msgbox(9)`,
-	`{{7*7}} ${7*7} <%= 7*7 %> #{7*7} [[7*7]]`, `{{constructor.constructor('alert(10)')()}}`,
-	`http://javascript:alert(11)@host/"onclick=alert(12)`, `https://example.org/<script>alert(13)</script>`,
 	`\u003cscript\u003ealert(14)\u003c/script\u003e`, `%3Cscript%3Ealert(15)%3C/script%3E`,
-}
+}}, {"X3 addresses that are code", []string{
+	`javascript:ran.push(6)`, "JaVa\tScript:alert(7)", `data:text/html,<script>alert(8)</script>`, `vbscript:msgbox(9)`,
+	`http://javascript:alert(11)@host/"onclick=alert(12)`, `https://example.org/<script>alert(13)</script>`,
+}}, {"X4 templates", []string{
+	`{{7*7}} ${7*7} <%= 7*7 %> #{7*7} [[7*7]]`, `{{constructor.constructor('alert(10)')()}}`,
+}}}
 
 // strange are texts that tear at the layout (rows X5 to X11), and how their words begin where not all is shown at once.
 var strange = []struct{ name, text string }{
-	{"a million letters without a space", strings.Repeat("w", 1_000_000)},
-	{"64 KiB of one word", strings.Repeat("あ", 65536/3)},
-	{"100,000 line ends", "上" + strings.Repeat("\n", 100_000) + "下"},
-	{"every bidi control", "\u202eoverride\u202d\u2066\u2067\u2068\u202a\u202b\u061c\u200e\u200f left open"},
-	{"right to left", "שלום עולם (123) مرحبا"},
-	{"zalgo", "z" + strings.Repeat("\u0300\u0316\u0336", 170) + " z"},
-	{"families", "家族: " + strings.Repeat("👨‍👩‍👧‍👦", 1000)},
-	{"flags, skins, variation selectors", strings.Repeat("🇯🇵👍🏿☀️☀︎", 50)},
-	{"invisible", "\ufeff\u200b\u2060\u2028\u2029\u00ad見えない"},
-	{"NUL and other controls", "nul\x00 esc\x1b[2J del\x7f bell\x07 c1\u0085\u009b31m"},
+	{"X5 a million letters without a space", strings.Repeat("w", 1_000_000)},
+	{"X5 64 KiB of one word", strings.Repeat("あ", 65536/3)},
+	{"X6 100,000 line ends", "上" + strings.Repeat("\n", 100_000) + "下"},
+	{"X7 every bidi control", "\u202eoverride\u202d\u2066\u2067\u2068\u202a\u202b\u061c\u200e\u200f left open"},
+	{"X7 right to left", "שלום עולם (123) مرحبا"},
+	{"X8 zalgo", "z" + strings.Repeat("\u0300\u0316\u0336", 170) + " z"},
+	{"X9 families", "家族: " + strings.Repeat("👨‍👩‍👧‍👦", 1000)},
+	{"X9 flags, skins, variation selectors", strings.Repeat("🇯🇵👍🏿☀️☀︎", 50)},
+	{"X11 invisible", "\ufeff\u200b\u2060\u2028\u2029\u00ad見えない"},
+	{"X11 NUL and other controls", "nul\x00 esc\x1b[2J del\x7f bell\x07 c1\u0085\u009b31m"},
 	{"a giant's word", "𒐫﷽꧁꧂⸻𒈙"},
 }
 
@@ -87,7 +93,8 @@ func (tb *tab) wantOrder() {
 			if (box.height > 640) faults.push(box.height + ' px high: ' + said);
 			const words = row.querySelector('.words');
 			if (words?.scrollWidth > words?.clientWidth) faults.push('its words are cut off: ' + said);
-			if (words?.getBoundingClientRect().right > row.querySelector('time').getBoundingClientRect().left + 1)
+			const [place, time] = [words, row.querySelector('time')].map((el) => el?.getBoundingClientRect());
+			if (place?.right > time.left + 1 && place.top < time.bottom - 1 && place.bottom > time.top + 1)
 				faults.push('its words lie over the time: ' + said);
 			above = box.bottom;
 		}
@@ -104,25 +111,32 @@ func TestHostileTexts(t *testing.T) {
 	s := doyasa.Start(t, "--limits-messages-per-second", "0")
 	writer := open(t, browser, s, "/", watch)
 	reader := open(t, browser, s, "/", watch)
-	for _, text := range hostile {
-		writer.say(text)
-		reader.waitText(text)
-	}
-	writer.waitText(hostile[len(hostile)-1])
-	for _, tb := range []*tab{writer, reader} {
-		if got := tb.texts(); !slices.Equal(got, hostile) {
-			t.Errorf("shown\n%q\nwant\n%q", got, hostile)
-		}
-		tb.wantLiteral()
-		tb.wantOrder()
+	var all []string
+	for _, row := range hostile {
+		t.Run(row.row, func(t *testing.T) {
+			writer, reader := writer.in(t), reader.in(t)
+			for _, text := range row.texts {
+				writer.say(text)
+				reader.waitText(text)
+			}
+			all = append(all, row.texts...)
+			writer.waitText(all[len(all)-1])
+			for _, tb := range []*tab{writer, reader} {
+				if got := tb.texts(); !slices.Equal(got, all) {
+					t.Errorf("shown\n%q\nwant\n%q", got, all)
+				}
+				tb.wantLiteral()
+				tb.wantOrder()
+			}
+		})
 	}
 	// What is not sent yet is text as well, and stays when the page is loaded again.
 	writer.do(chromedp.Focus(chromedp.CSS(field)))
-	writer.write(hostile[0])
+	writer.write(all[0])
 	writer.do(chromedp.Reload())
-	writer.waitText(hostile[len(hostile)-1])
-	if got := get[string](writer, `one('textarea').value`); got != hostile[0] {
-		t.Errorf("after a reload the line holds %q, want %q", got, hostile[0])
+	writer.waitText(all[len(all)-1])
+	if got := get[string](writer, `one('textarea').value`); got != all[0] {
+		t.Errorf("after a reload the line holds %q, want %q", got, all[0])
 	}
 	writer.wantLiteral()
 }
@@ -174,10 +188,12 @@ func TestStrangeTexts(t *testing.T) {
 	}
 	tb.wantOrder()
 
-	// A lone surrogate has no form in UTF-8; JSON can spell it all the same.
-	v1 := dial(t, s, "doyasa", "v1", "doyasa.v1")
-	send(t, v1, `{"type":"say","text":"lone \ud800 surrogate"}`)
-	tb.waitText("lone \ufffd surrogate")
+	// It has no form in UTF-8; JSON can spell it all the same.
+	t.Run("X10 a lone surrogate", func(t *testing.T) {
+		v1 := dial(t, s, "doyasa", "v1", "doyasa.v1")
+		send(t, v1, `{"type":"say","text":"lone \ud800 surrogate"}`)
+		tb.in(t).waitText("lone \ufffd surrogate")
+	})
 }
 
 // in is the same tab in a subtest.
@@ -187,25 +203,30 @@ func (tb *tab) in(t *testing.T) *tab {
 
 // TestHostileNames has people with hostile names join and speak.
 func TestHostileNames(t *testing.T) {
-	people := []string{
-		`<script>alert(1)</script>`, `<img src=x onerror=alert(2)>`, `"><b onclick=alert(3)>`, `{{7*7}}`, `&lt;b&gt;`,
-		`javascript:alert(4)`, "z" + strings.Repeat("\u0300", 25), strings.Repeat("W", 32), "שלום (א)",
+	people := []struct{ row, name string }{
+		{"X1", `<script>alert(1)</script>`}, {"X1", `<img src=x onerror=alert(2)>`}, {"X2", `"><b onclick=alert(3)>`}, {"X2", `&lt;b&gt;`},
+		{"X3", `javascript:alert(4)`}, {"X4", `{{7*7}}`}, {"X5", strings.Repeat("W", 32)}, {"X7", "שלום (א)"},
+		{"X8", "z" + strings.Repeat("\u0300", 25)}, {"X9", strings.Repeat("🇯🇵", 30)},
 	}
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	tb := open(t, browser, s, "/", watch)
-	for _, name := range people {
-		send(t, dial(t, s, "doyasa", name), "わたしは "+name)
-		tb.waitText("わたしは " + name)
-		rows := tb.rows()
-		if got := rows[len(rows)-1].Who; got != name {
-			t.Errorf("a row is by %q, want %q", got, name)
-		}
+	for _, p := range people {
+		t.Run(p.row+" "+p.name, func(t *testing.T) {
+			tb := tb.in(t)
+			send(t, dial(t, s, "doyasa", p.name), "わたしは "+p.name)
+			tb.waitText("わたしは " + p.name)
+			rows := tb.rows()
+			if got := rows[len(rows)-1].Who; got != p.name {
+				t.Errorf("a row is by %q, want %q", got, p.name)
+			}
+			tb.wantLiteral()
+		})
 	}
 	tb.wantOrder()
 	tb.click(peopleButton)
-	for _, name := range people {
-		tb.wait(fmt.Sprintf(`all('%s').some((el) => el.textContent === %s)`, peopleNames, quote(name)))
+	for _, p := range people {
+		tb.wait(fmt.Sprintf(`all('%s').some((el) => el.textContent === %s)`, peopleNames, quote(p.name)))
 	}
 	if get[bool](tb, `(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(one('dialog'))`) {
 		t.Error("the panel can be scrolled sideways")
@@ -234,19 +255,19 @@ func TestHostileRooms(t *testing.T) {
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	tb := newTab(t, browser, nil, watch)
-	for _, room := range []string{
-		`<script>alert(1)</script>`, `<img src=x onerror=alert(2)>`, `"><b>`, `javascript:alert(3)`, `{{7*7}}`, `a b`, "\u202eroom",
+	for _, c := range []struct{ row, room string }{
+		{"X1", `<script>alert(1)</script>`}, {"X1", `<img src=x onerror=alert(2)>`}, {"X2", `"><b>`}, {"X3", `javascript:alert(3)`},
+		{"X4", `{{7*7}}`}, {"X5", strings.Repeat("w", 300)}, {"X6", "a\n\nb"}, {"X7", "\u202eroom"}, {"X8", "z" + strings.Repeat("\u0300", 80)},
+		{"X9", "👨‍👩‍👧‍👦"}, {"X11", "a\u200bb"}, {"X11", "a\x00b"},
 	} {
-		t.Run(room, func(t *testing.T) {
+		t.Run(c.row+" "+c.room, func(t *testing.T) {
+			room := c.room
 			tb := tb.in(t)
 			// Slashes end a room's name, so what holds one has no page.
 			path := "/r/" + url.PathEscape(strings.ReplaceAll(room, "/", ""))
 			tb.do(chromedp.Navigate("http://" + s.Addr + path))
+			tb.wait(fmt.Sprintf(`one('%s').textContent === %s`, heading, quote(strings.ReplaceAll(room, "/", ""))))
 			tb.wait(`one('` + status + `').textContent === 'この部屋の名前は使えません。'`)
-			want := strings.ReplaceAll(room, "/", "")
-			if got := get[string](tb, `one('`+heading+`').textContent`); got != want {
-				t.Errorf("the page says it is the room %q, want %q", got, want)
-			}
 			tb.wantLiteral()
 		})
 	}

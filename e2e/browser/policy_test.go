@@ -15,8 +15,8 @@ import (
 	"github.com/doyasa/doyasa/e2e/doyasa"
 )
 
-// TestPolicy tries from inside of the page what injected code would try: the Content-Security-Policy stops and reports each.
-func TestPolicy(t *testing.T) {
+// TestX15Policy tries from inside of the page what injected code would try: the Content-Security-Policy stops and reports each.
+func TestX15Policy(t *testing.T) {
 	var asked atomic.Int32
 	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
@@ -87,8 +87,8 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// TestFraming puts the page into a frame of another site, where somebody could make people press what they do not see.
-func TestFraming(t *testing.T) {
+// TestX16Framing puts the page into a frame of another site, where somebody could make people press what they do not see.
+func TestX16Framing(t *testing.T) {
 	s := doyasa.Start(t)
 	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")

@@ -2,17 +2,23 @@ package browser_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
 
 	"github.com/doyasa/doyasa/e2e/doyasa"
 )
 
-// TestReconnect stops the server under three tabs and starts it again: they come back by themselves, and what was said meanwhile goes
+// TestX14ServerGone stops the server under three tabs and starts it again: they come back by themselves, and what was said meanwhile goes
 // out once.
-func TestReconnect(t *testing.T) {
+func TestX14ServerGone(t *testing.T) {
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	var tabs []*tab
@@ -96,4 +102,70 @@ func TestReload(t *testing.T) {
 	if from := other.messages(); from[0].From.ID != from[1].From.ID {
 		t.Errorf("before and after a reload: %+v and %+v", from[0].From, from[1].From)
 	}
+}
+
+// TestX14Flapping drops the connection again and again while a conversation goes on: one banner, the waits grow, and in the end all
+// of it stands there once.
+func TestX14Flapping(t *testing.T) {
+	const rounds = 12
+	browser := newChromium(t, "")
+	s := doyasa.Start(t)
+	l := newLine(t, s.Addr)
+	tb := openAt(t, browser, l.addr, "/", `window.waits = []; {
+		const later = window.setTimeout;
+		window.setTimeout = (action, wait, ...rest) => {
+			if (action.name === 'dial') waits.push(wait);
+			return later(action, Math.min(wait, 100), ...rest); // whoever flaps so fast need not be waited for
+		};
+	}`)
+	var want []string
+	for n := range rounds {
+		own, other := fmt.Sprint("こちら ", n), fmt.Sprint("あちら ", n)
+		tb.say(own)
+		tb.wait(`!one('` + waiting + `')`)
+		l.drop()
+		post(t, s, "doyasa", "外", other)
+		tb.waitText(other)
+		want = append(want, own, other)
+	}
+	tb.waitLive()
+	tb.wantTexts("after all", want...)
+	if lines := get[int](tb, `all('#status, [role="log"] .note').length`); lines != 1 {
+		t.Errorf("%d lines tell of the connection, want one", lines)
+	}
+	tb.wait(`one('` + status + `').textContent === ''`)
+	waits := get[[]float64](tb, `waits`)
+	if len(waits) < rounds || slices.Max(waits[rounds/2:]) < 500 || slices.Max(waits) > 30_000 {
+		t.Errorf("waited %v ms before it called again: no growing back-off", waits)
+	}
+}
+
+// TestX14WrongVersion opens the page in front of a server of another version, which takes the subprotocol and then says what nobody
+// knows: the page tells, and does not call again by itself.
+func TestX14WrongVersion(t *testing.T) {
+	browser := newChromium(t, "")
+	s := doyasa.Start(t)
+	var calls atomic.Int32
+	mux := http.NewServeMux()
+	mux.Handle("/", httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.Addr}))
+	mux.HandleFunc("/websocket", func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"doyasa.v1"}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		calls.Add(1)
+		c.Write(r.Context(), websocket.MessageText, []byte(`{"type":"welcome","version":2}`))
+		c.Read(r.Context())
+	})
+	other := httptest.NewServer(mux)
+	t.Cleanup(other.Close)
+	tb := newTab(t, browser, nil, countTimers)
+	tb.visit(other.URL + "/")
+	tb.wait(`one('` + status + `').textContent === 'サーバーのバージョンが合いません。ページを読み込み直してください。'`)
+	if planned := get[[]float64](tb, longTimers); len(planned) > 0 || calls.Load() != 1 {
+		t.Errorf("%d calls, and timers for %v ms; want one and none", calls.Load(), planned)
+	}
+	tb.click(`#statusNow`)
+	tb.waitUntil("a second call", func() bool { return calls.Load() == 2 })
 }

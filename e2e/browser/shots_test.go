@@ -1,6 +1,7 @@
 package browser_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -79,54 +80,77 @@ func (c cast) shout(t *testing.T, n int, tb *tab) {
 	tb.still(200)
 }
 
-// TestShots takes pictures for people to look at, into the folder DOYASA_SHOTS.
-func TestShots(t *testing.T) {
+// A studio takes pictures of the page, with nothing in it that moves.
+type studio struct {
+	t       *testing.T
+	browser context.Context
+	server  *doyasa.Server
+	folder  string
+}
+
+// newStudio skips the test unless DOYASA_SHOTS names a folder for pictures.
+func newStudio(t *testing.T, args ...string) *studio {
 	folder := os.Getenv("DOYASA_SHOTS")
 	if folder == "" {
 		t.Skip("DOYASA_SHOTS names no folder for pictures")
 	}
 	browser := newChromium(t, "")
-	s := doyasa.Start(t, "--limits-messages-per-second", "0")
-	save := func(name string, picture image.Image) {
-		t.Helper()
-		path := filepath.Join(folder, name+".png")
-		f, err := os.Create(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		encoder := png.Encoder{CompressionLevel: png.BestCompression}
-		if err := encoder.Encode(f, fewColours(picture)); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if info, err := os.Stat(path); err != nil || info.Size() > 150_000 {
-			t.Errorf("%s: %v, %d bytes; want at most 150,000", path, err, info.Size())
-		}
-	}
-	// visitor is a tab with a name, a language and a paper of its own.
-	visitor := func(path, name, language, theme string, shape func(*tab)) *tab {
-		own, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
-		t.Cleanup(cancel)
-		if err := chromedp.Do(own); err != nil {
-			t.Fatal(err)
-		}
-		tb := newTab(t, own, nil, fmt.Sprintf(`localStorage.setItem('doyasa.name', %q); localStorage.setItem('doyasa.language', '"%s"');`,
-			quote(name), language), lasting)
-		tb.do(call(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}),
-			call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
-			}))
-		shape(tb)
-		tb.load(s, path)
-		return tb
-	}
-	size := func(width, height int64) func(*tab) {
-		return func(tb *tab) { tb.do(chromedp.EmulateViewport(width, height)) }
-	}
-	phone := func(tb *tab) { tb.phone(375, 667) }
+	return &studio{t, browser, doyasa.Start(t, append(args, "--limits-messages-per-second", "0")...), folder}
+}
 
+// save writes a picture, which must be small enough for a repository.
+func (st *studio) save(name string, picture image.Image) {
+	st.t.Helper()
+	path := filepath.Join(st.folder, name+".png")
+	f, err := os.Create(path)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	if err := encoder.Encode(f, fewColours(picture)); err != nil {
+		st.t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		st.t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > 150_000 {
+		st.t.Errorf("%s: %v, %d bytes; want at most 150,000", path, err, info.Size())
+	}
+}
+
+// visitor is a tab with a name, a language and a paper of its own, at a path of an address.
+func (st *studio) visitor(addr, path, name, language, theme string, shape func(*tab)) *tab {
+	st.t.Helper()
+	own, cancel := chromedp.NewContext(st.browser, chromedp.WithNewBrowserContext())
+	st.t.Cleanup(cancel)
+	if err := chromedp.Do(own); err != nil {
+		st.t.Fatal(err)
+	}
+	tb := newTab(st.t, own, nil, fmt.Sprintf(`localStorage.setItem('doyasa.name', %q); localStorage.setItem('doyasa.language', '"%s"');`,
+		quote(name), language), lasting)
+	tb.do(call(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}),
+		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
+		}))
+	shape(tb)
+	tb.visit("http://" + addr + path)
+	tb.waitLive()
+	return tb
+}
+
+func size(width, height int64) func(*tab) {
+	return func(tb *tab) { tb.do(chromedp.EmulateViewport(width, height)) }
+}
+
+func phone(tb *tab) { tb.phone(390, 844) }
+
+// TestShots takes pictures for people to look at, into the folder DOYASA_SHOTS.
+func TestShots(t *testing.T) {
+	st := newStudio(t)
+	s, save := st.server, st.save
+	visitor := func(path, name, language, theme string, shape func(*tab)) *tab {
+		return st.visitor(s.Addr, path, name, language, theme, shape)
+	}
 	empty := visitor("/r/ひろば", "さくら", "ja", "light", size(1280, 800))
 	save("empty", empty.shot())
 	emptyPhone := visitor("/r/lobby", "Kenji", "en", "light", phone)
@@ -189,6 +213,76 @@ func TestShots(t *testing.T) {
 	}
 	save("offline", wide.shot())
 	save("offline-phone", small.shot())
+}
+
+// TestShotsOfTrouble takes pictures of what is rare, into the folder DOYASA_SHOTS: what was lost, what does not fit, too many people.
+func TestShotsOfTrouble(t *testing.T) {
+	const lastWords = "שלום עולם, zalgo: z\u0300\u0316\u0336\u0300\u0316\u0336\u0300\u0316\u0336 👨‍👩‍👧‍👦🇯🇵"
+	st := newStudio(t, "--history-messages", "24")
+	s := st.server
+	l := newLine(t, s.Addr)
+	desk := st.visitor(l.addr, "/", "はなこ", "ja", "light", size(1280, 800))
+	pocket := st.visitor(l.addr, "/", "Grace", "en", "dark", phone)
+	both := []*tab{desk, pocket}
+	for _, tb := range both {
+		tb.say("少し出かけます")
+		tb.waitText("少し出かけます")
+		tb.waitSaid()
+	}
+	l.cut(true, true)
+	l.drop()
+	for n := range 40 {
+		post(t, s, "doyasa", "みどり", fmt.Sprint("誰も見ていないあいだの話 ", n))
+	}
+	for _, line := range [][2]string{
+		{"さくら", "おかえり。いないあいだに、たい焼き屋の話で盛り上がって、結局みんなで食べに行くことになりました。" + strings.Repeat("行列はとても長い。", 14)},
+		{"Kenji", "What he said. Bring the receipts: https://example.org/" + strings.Repeat("a-path-without-an-end/", 6) + " and https://example.org/menu"},
+		{"Alice", strings.Repeat("one line\n", 20) + "and one more"},
+		{"太郎", lastWords},
+	} {
+		post(t, s, "doyasa", line[0], line[1])
+	}
+	l.heal()
+	for _, tb := range both {
+		tb.waitLive()
+		tb.wait(`all('[role="log"] .note').length > 0 && !all('[role="log"] .note button').length`)
+		get[any](tb, `one('[role="log"] .note').scrollIntoView({ block: 'center' })`)
+		tb.wait(`one('#pill').checkVisibility()`)
+	}
+	st.save("lost", desk.shot())
+	st.save("lost-phone", pocket.shot())
+	for _, tb := range both {
+		tb.click(`#pill`)
+		tb.wait(atBottom)
+	}
+	st.save("long", desk.shot())
+	st.save("long-phone", pocket.shot())
+
+	for n := range 40 {
+		dial(t, s, "doyasa", fmt.Sprint([]string{"さくら", "Guest", "とても長い名前の人です", "Kenji"}[n%4], n))
+	}
+	for _, tb := range both {
+		tb.wait(`one('#people').textContent.startsWith('42')`)
+	}
+	for _, tb := range both {
+		for range 7 {
+			tb.click(seal)
+		}
+		tb.wait(`!one('#streak').hidden`)
+		tb.still(200)
+		st.save("streak-"+get[string](tb, `document.documentElement.lang`), tb.shot())
+		get[any](tb, `all('.stamp').forEach((stamp) => stamp.remove())`)
+		tb.click(peopleButton)
+		tb.wait(`one('dialog').open`)
+		st.save("many-"+get[string](tb, `document.documentElement.lang`), tb.shot())
+		tb.press(escape)
+	}
+	tablet := st.visitor(s.Addr, "/", "Grace", "en", "light", size(820, 1100))
+	st.save("tablet", tablet.shot())
+	st.save("sideways", st.visitor(s.Addr, "/", "Grace", "en", "light", func(tb *tab) { tb.phone(844, 390) }).shot())
+	tablet.visit("http://" + s.Addr + "/r/a%20b")
+	tablet.wait(`one('` + status + `').textContent !== ''`)
+	st.save("refused", tablet.shot())
 }
 
 // sideBySide puts two pictures beside each other on a desk.

@@ -80,23 +80,29 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// countTimers has the page count its calls to a server, and what it has planned.
+const countTimers = `window.dialled = 0; window.planned = new Map(); {
+	const { WebSocket: Socket, setTimeout: later, clearTimeout: never } = window;
+	window.WebSocket = class extends Socket { constructor(...about) { super(...about); dialled++; } };
+	window.setTimeout = (action, wait = 0, ...rest) => {
+		const id = later((...about) => { planned.delete(id); action(...about); }, wait, ...rest);
+		planned.set(id, wait);
+		return id;
+	};
+	window.clearTimeout = (id) => { planned.delete(id); never(id); };
+}`
+
+// longTimers are those that could be for another call.
+const longTimers = `[...planned.values()].filter((wait) => wait > 150)`
+
 // TestRefused opens a room that cannot be: the page says why, never tries again by itself, and does when it is asked to.
 func TestRefused(t *testing.T) {
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
-	tb := newTab(t, browser, nil, `window.dialled = 0; window.planned = new Map(); {
-		const { WebSocket: Socket, setTimeout: later, clearTimeout: never } = window;
-		window.WebSocket = class extends Socket { constructor(...about) { super(...about); dialled++; } };
-		window.setTimeout = (action, wait = 0, ...rest) => {
-			const id = later((...about) => { planned.delete(id); action(...about); }, wait, ...rest);
-			planned.set(id, wait);
-			return id;
-		};
-		window.clearTimeout = (id) => { planned.delete(id); never(id); };
-	}`)
+	tb := newTab(t, browser, nil, countTimers)
 	tb.visit("http://" + s.Addr + "/r/a%20b")
 	tb.wait(`one('` + status + `').textContent === 'この部屋の名前は使えません。'`)
-	if planned := get[[]float64](tb, `[...planned.values()].filter((wait) => wait > 150)`); len(planned) > 0 || get[int](tb, `dialled`) != 1 {
+	if planned := get[[]float64](tb, longTimers); len(planned) > 0 || get[int](tb, `dialled`) != 1 {
 		t.Errorf("%d calls, and timers for %v ms after a final refusal; want one and none", get[int](tb, `dialled`), planned)
 	}
 	tb.click(`#statusNow`)

@@ -30,7 +30,7 @@ export function watchAttention({ el: { icon }, store }) {
 		if (before && !present) {
 			leftAt = store.arrived;
 			store.timeline.mark = { era: store.timeline.era, seq: store.last ?? 0 };
-		}
+		} else if (!before && present && store.arrived === leftAt) store.timeline.mark = null; // nothing was missed
 		show();
 	}
 

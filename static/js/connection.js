@@ -34,6 +34,11 @@ export function createConnection({ open, onState, onFrame, clock, random = Math.
 		timers[name] = clock.setTimeout(action, ms);
 	}
 
+	function forget(name) {
+		clock.clearTimeout(timers[name]);
+		delete timers[name];
+	}
+
 	function hangUp() {
 		for (const timer of Object.values(timers)) clock.clearTimeout(timer);
 		timers = {};
@@ -63,12 +68,13 @@ export function createConnection({ open, onState, onFrame, clock, random = Math.
 
 	function received(data) {
 		heardAt = clock.now();
-		clock.clearTimeout(timers.probe);
 		const frame = parseFrame(data);
 		if (!frame) return;
+		if (timers.probe && frame.type === 'error') forget('probe');
+		else if (timers.probe) after('probe', PROBE_WAIT, tryNow); // it may have lain here since the line was well
 		if (state.phase === 'connecting') {
 			if (frame.type !== 'hello') return refuse('bad_version');
-			clock.clearTimeout(timers.opening);
+			forget('opening');
 			watch();
 			onFrame(frame);
 			return enter('catching');
@@ -125,9 +131,9 @@ export function createConnection({ open, onState, onFrame, clock, random = Math.
 	/** The tab woke up, or the network changed: find out whether the line still stands. */
 	function wake() {
 		if (state.phase === 'waiting') return tryNow();
-		if (state.phase === 'idle' || state.phase === 'refused') return;
+		if (state.phase === 'idle' || state.phase === 'refused' || timers.probe) return;
 		const left = heardAt + PROBE_WAIT - clock.now();
-		if (left > 0) after('probe', left, wake);
+		if (left > 0) after('wake', left, wake);
 		else if (send(PROBE)) after('probe', PROBE_WAIT, tryNow);
 		else tryNow();
 	}

@@ -15,8 +15,7 @@ export function h(tag, props = {}, ...children) {
 }
 
 /**
- * Makes a container's children follow rows, each with a key: nodes are kept, and moved only when they must be. nodes is the Map of
- * key to node that belongs to the container.
+ * Makes a container's children follow rows, each with a key: nodes are kept, and moved only when they must be. nodes: key → node.
  */
 export function reconcile(container, nodes, rows, make, update) {
 	const wanted = new Set(rows.map((row) => row.key));

@@ -13,6 +13,8 @@ const SAME = 5 * 60_000; // ms within which a sender's next words need no name
 
 const dayOf = (item) => item && new Date(item.at).toDateString();
 
+const minuteOf = (item) => Math.floor((item.until ?? item.at) / 60_000);
+
 /** Who said an item, and under which name; undefined for the shouts of several. */
 function senderOf(item) {
 	if (item?.kind === 'text') return `${item.from.id} ${item.from.name}`;
@@ -21,7 +23,7 @@ function senderOf(item) {
 	return `${id} ${name}`;
 }
 
-/** isCalm(): what arrives is news, not caught up with; onStick(stick) is told when the newest comes into view or leaves it. */
+/** isCalm(): what arrives is news; onStick(stick): the newest came into view, or left it. */
 export function createList({ el: { scroller, log, older, pill, panel }, store, words, rows, isCalm, onStick }) {
 	const { timeline } = store;
 	const nodes = new Map();
@@ -55,20 +57,22 @@ export function createList({ el: { scroller, log, older, pill, panel }, store, w
 			if (before && timeline.isUnread(item) && !timeline.isUnread(before)) shown.push({ kind: 'unread', key: 'unread' });
 			const close = lines === shown.length && before && item.at - (before.until ?? before.at) < SAME;
 			const sender = senderOf(item);
-			const same = close && sender !== undefined && sender === senderOf(before);
-			shown.push({ kind: item.kind, key: item.key, version: `${item.version}${same}`, item, same });
+			// Not told twice: who, and at which minute.
+			const same = close && sender !== undefined && sender === senderOf(before) ? 'same' : '';
+			const like = same + (close && minuteOf(item) === minuteOf(before) ? ' timed' : '');
+			shown.push({ kind: item.kind, key: item.key, version: item.version + like, item, like });
 		}
 		reachesEnd = i === items.length;
 		return shown.slice(-MOST_ROWS);
 	}
 
-	/** The first row that reaches into view: the place to keep. Lines between rows come and go, and are no place. */
+	/** The first row in view: the place to keep. Lines between rows come and go. */
 	function anchor() {
 		const edge = scroller.getBoundingClientRect().top;
 		return [...log.children].find((row) => row.role !== 'separator' && row.getBoundingClientRect().bottom > edge);
 	}
 
-	/** News is read out; history, and what is caught up with or built anew, is not: the log speaks again when that has settled. */
+	/** News is read out; history, and what is caught up with or built anew, is not: the log speaks again once that settled. */
 	function speak(yes) {
 		clearTimeout(voice);
 		if (!yes) log.ariaLive = 'off';
@@ -102,11 +106,11 @@ export function createList({ el: { scroller, log, older, pill, panel }, store, w
 		if (!yes) {
 			first = timeline.items[begin()] ?? null;
 			leftAt = store.arrived;
+			speak(false);
 		}
 		stick = yes;
 		store.pinned = !yes;
 		onStick(yes);
-		if (!yes) speak(false);
 	}
 
 	function toNewest() {

@@ -1,13 +1,12 @@
 // Wiring: who hears of what. Everything that has a reason of its own lives in its module.
 
 import { watchAttention } from './attention.js';
-import { clock } from './clock.js';
 import { createComposer } from './composer.js';
 import { createConnection } from './connection.js';
 import { chooseLanguage, Words } from './i18n.js';
 import { watchKeyboard } from './keyboard.js';
 import { createList } from './list.js';
-import { arrive, leave, Memory } from './memory.js';
+import { arrive, channel, leave, Memory } from './memory.js';
 import { createOutbox } from './outbox.js';
 import { createPanel } from './panel.js';
 import { createPending } from './pending.js';
@@ -24,10 +23,13 @@ import { countShouts } from './text.js';
 const HISTORY = 50; // messages asked for by a newcomer
 const PATIENCE = 10_000; // ms for a page of history
 
+// Handed to those who are tested without waiting.
+const clock = { now: () => Date.now(), setTimeout: (f, ms) => setTimeout(f, ms), clearTimeout: (timer) => clearTimeout(timer) };
 const tab = new Memory(() => sessionStorage);
 const browser = new Memory(() => localStorage);
 const wanted = roomFromPath(location.pathname);
 const ofRoom = (key) => `${key}.${wanted}`;
+const tabs = channel();
 const isSameTab = arrive(tab);
 let session = isSameTab ? tab.get(ofRoom('session')) : null;
 let read = isSameTab ? tab.get(ofRoom('read')) : null;
@@ -81,6 +83,18 @@ const outbox = createOutbox({
 });
 const presses = createPresses(outbox.press, clock);
 
+/** A tab duplicated while out of sight takes itself for the other (see arrive), which knows better. */
+function meetTwin() {
+	const claimed = session;
+	tabs?.addEventListener('message', ({ data: { claims, has } }) => {
+		if (claims && claims === session) tabs.postMessage({ has: session });
+		if (!claimed || has !== claimed) return;
+		session = null;
+		connection.tryNow();
+	});
+	tabs?.postMessage({ claims: session });
+}
+
 // What is seen and heard.
 
 const el = new Proxy({}, { get: (_, id) => document.getElementById(id) });
@@ -91,7 +105,7 @@ const attention = watchAttention(page);
 const list = createList({ ...page, rows, isCalm: () => connection.state.phase === 'live', onStick: attention.place });
 const pending = createPending({ ...page, outbox, rows, isLive });
 const stage = createStage(page);
-const sound = createSound();
+const sound = createSound(tabs);
 const status = createStatus({ ...page, tryNow: connection.tryNow });
 const seal = createSeal({
 	...page,
@@ -230,3 +244,4 @@ watchKeyboard(visualViewport);
 words.translate(document);
 for (const key of ['theme', 'enter', 'sound']) apply[key](browser.get(key));
 connection.tryNow();
+meetTwin();

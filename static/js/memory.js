@@ -44,3 +44,12 @@ export function arrive(tab) {
 
 /** Notes that this tab is leaving, or out of sight: the next to find the note is the same tab. */
 export const leave = (tab) => tab.set('left', true);
+
+/** To this browser's other tabs; undefined where that is blocked. */
+export function channel() {
+	try {
+		return new BroadcastChannel('doyasa');
+	} catch {
+		return undefined;
+	}
+}

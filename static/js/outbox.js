@@ -11,9 +11,9 @@ const BUSY = 500; // the room's inbox is full: a moment
 const AGAIN = new Set(['rate_limited', 'busy']); // errors that time cures
 
 /**
- * send(frame) → whether the line took it; keep(entries) stores them; changed() follows every change; doubt() tells of unanswered
- * entries. An entry is {id, text, shouts, state, code, begun}: shouts > 0 marks presses, whose text is made when they first go out,
- * until when later ones join them; state is waiting, sent or failed (code says why); begun: it went out once and stays as it is.
+ * send(frame) → whether the line took it; keep(entries) stores them; changed() follows every change; doubt(): no answer came. An entry
+ * is {id, text, shouts, state, code, begun}: shouts > 0 marks presses, which later ones join until their text is made and goes out;
+ * state is waiting, sent or failed (code says why); begun: it went out once and stays as it is.
  */
 export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt = () => {}, saved, clock }) {
 	let entries = [];
@@ -83,11 +83,9 @@ export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt 
 		get entries() {
 			return entries;
 		},
-		/** How many presses and texts have not gone out. */
 		get waiting() {
 			return entries.reduce((n, e) => n + (e.state === 'waiting' ? e.shouts || 1 : 0), 0);
 		},
-		/** Whether the server asked for a pause that lasts. */
 		get isPaused() {
 			return clock.now() < pausedUntil;
 		},

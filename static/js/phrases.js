@@ -1,4 +1,4 @@
-// What the page says, in Japanese and English; "one|other" where a number decides. Plain JSON behind `export default`, for other tools.
+// The page's words: "one|other" where a number decides. Plain JSON behind `export default`, for other tools.
 export default {
 	"app": ["どやさ", "doyasa"],
 	"seal.waiting": ["どやさ(送信待ち {n})", "どやさ ({n} waiting to be sent)"],
@@ -34,7 +34,7 @@ export default {
 	"composer.send": ["送信", "Send"],
 	"composer.name": ["名前を変える: {name}", "Change your name: {name}"],
 	"composer.too_long": ["長すぎます。あと {n} 文字減らしてください。", "Too long by {n} character.|Too long by {n} characters."],
-	"composer.queue_full": ["送信待ちがいっぱいです。つながるまでお待ちください。", "Too much is waiting to be sent. Please wait for the connection."],
+	"composer.queue_full": ["送信待ちがいっぱいです。", "Too much is waiting to be sent."],
 	"panel.name": ["あなたの名前", "Your name"],
 	"panel.name.save": ["決める", "Set"],
 	"panel.name.hint": ["32文字まで。ほかのタブとも共有されます。", "Up to 32 characters, shared with your other tabs."],
@@ -56,7 +56,6 @@ export default {
 	"status.refused": ["接続できません。({code})", "Cannot connect. ({code})"],
 	"status.in": ["{n} 秒後に再接続", "Again in {n} s"],
 	"status.now": ["今すぐ接続", "Connect now"],
-	"status.anew": ["接続し直す", "Connect again"],
 	"error.rate_limited": ["少し速すぎます。続きは自動で送ります。", "A little too fast. The rest goes out by itself."],
 	"error.bad_json": ["サーバーが読み取れない形でした。", "The server could not read that."],
 	"error.bad_type": ["サーバーが知らない形でした。", "The server does not know that form."],
@@ -75,7 +74,6 @@ export default {
 	"close.bad_after": ["読んだ位置をサーバーが受け取れませんでした。", "The server did not accept where you left off."],
 	"close.too_many_errors": ["正しくない送信が続き、切断されました。", "Disconnected after too many invalid messages."],
 	"close.rooms_full": ["部屋がいっぱいです。しばらくして入り直します。", "There are no free rooms. Trying again in a while."],
-	"close.connections_full": ["満員です。しばらくして入り直します。", "The server is full. Trying again in a while."],
 	"close.overtaken": ["受信が追いつきませんでした。", "This connection could not keep up."],
 	"close.pong_timeout": ["応答が届かず、切断されました。", "The server did not hear from this tab."],
 	"close.restart": ["サーバーが再起動しています。すぐに戻ります。", "The server is restarting. Back in a moment."],

@@ -5,7 +5,7 @@ export const SUBPROTOCOL = 'doyasa.v1';
 /** The server's defaults, until its hello tells. */
 export const LIMITS = { text_bytes: 4096, messages_per_second: 10, burst: 20 };
 
-/** The room a path names (/r/NAME), or '' for the default. What cannot be decoded stands as it is, to be refused. */
+/** The room a path names (/r/NAME), or ''. What cannot be decoded stands as it is, to be refused. */
 export function roomFromPath(path) {
 	const name = /^\/r\/([^/]+)\/?$/.exec(path)?.[1] ?? '';
 	try {
@@ -45,29 +45,22 @@ export function parseFrame(data) {
 	}
 }
 
-/** Whether a value can be a seq: an integer from 0 to below 2^53. */
 export const isSeq = (n) => Number.isSafeInteger(n) && n >= 0;
 
 /** Whether an object is a message one may show. */
 export const isMessage = (m) =>
 	isSeq(m?.seq) && m.seq > 0 && Number.isFinite(m.at) && typeof m.text === 'string' && typeof m.from?.name === 'string';
 
-// Any answer proves the line: a beat, or the error that every unknown type gets.
+// A line that stands answers with the error that every unknown type gets.
 export const PROBE = { type: 'beat' };
 
-// RFC 6455 section 7.4.1. After these, the same connection would end the same way.
-const TERMINAL = new Set([
-	1000, // normal closure
-	1002, // protocol error
-	1003, // unsupported data
-	1007, // invalid payload
-	1008, // policy
-	1009, // message too big
-]);
+// RFC 6455 section 7.4.1: normal closure, protocol error, unsupported data, invalid payload, policy, too big. The same connection would
+// end the same way.
+const TERMINAL = [1000, 1002, 1003, 1007, 1008, 1009];
 
 /** What to do after a close: never return, return soon, or return after a longer while. */
 export function verdict(code, reason) {
-	if (TERMINAL.has(code)) return 'refused';
+	if (TERMINAL.includes(code)) return 'refused';
 	return code === 1013 && reason !== 'overtaken' ? 'later' : 'soon';
 }
 

@@ -10,7 +10,7 @@ const TALLIED = 40; // senders listed in an opened fold
 /** A cry of n shouts. */
 export const cry = () => h('span', { class: 'cry' }, h('span', { lang: 'ja', text: WORD }), h('b'));
 
-/** Makes and updates elements for rows {kind, key, version, item, same, at}; see List and Timeline. */
+/** Makes and updates elements for rows {kind, key, version, item, like, at}; see List and Timeline. */
 export function createRows({ words, store }) {
 	const who = (name) => h('bdi', { class: 'who', dir: 'auto', text: name || words.t('log.unnamed'), title: name });
 	const times = (n) => `×${words.number(n)}`;
@@ -53,12 +53,12 @@ export function createRows({ words, store }) {
 		return el;
 	}
 
-	function fillShouts(el, { item, same }) {
+	function fillShouts(el, { item, like }) {
 		const [summary, names] = el.children;
 		const [name, cries, time] = summary.children;
 		const [[id, first]] = item.tally;
 		const solo = item.tally.size === 1;
-		el.className = `row shouts ${solo ? `solo h${hueOf(id)}` : ''} ${same ? 'same' : ''}`;
+		el.className = `row shouts ${solo ? `solo h${hueOf(id)}` : ''} ${like}`;
 		summary.tabIndex = solo ? -1 : 0;
 		put(name, solo ? first.name || words.t('log.unnamed') : words.count('people', item.tally.size));
 		put(cries.lastChild, item.total > 1 ? times(item.total) : '');
@@ -103,7 +103,7 @@ export function createRows({ words, store }) {
 		},
 	};
 	const fillers = {
-		text: (el, { same }) => (el.className = `row text ${el.dataset.hue}${same ? ' same' : ''}`),
+		text: (el, { like }) => (el.className = `row text ${el.dataset.hue} ${like}`),
 		shouts: fillShouts,
 		gap: fillGap,
 	};

@@ -8,16 +8,15 @@ const SCALE = [0, 2, 4, 7, 9, 12, 14, 16, 19, 21]; // two octaves of a pentatoni
 const BASE = 392; // Hz
 const PARTIALS = [[1, 0.5], [2.76, 0.18]]; // of a struck bar: times the pitch, and how loud
 
-export function createSound() {
+export function createSound(tabs) {
 	let volume = 0; // from 0, off, to 1
 	let context = null;
 	let playing = 0;
 	let leads = true;
-	let others = null;
 
 	function lead() {
 		leads = true;
-		others?.postMessage('lead');
+		tabs?.postMessage('lead');
 		if (volume) context?.resume();
 	}
 
@@ -35,12 +34,7 @@ export function createSound() {
 		return tone;
 	}
 
-	try {
-		others = new BroadcastChannel('doyasa.sound');
-		others.onmessage = () => (leads = false);
-	} catch {
-		// No channel: every tab leads.
-	}
+	tabs?.addEventListener('message', ({ data }) => data === 'lead' && (leads = false));
 	addEventListener('focus', lead);
 	lead();
 

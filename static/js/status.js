@@ -29,7 +29,7 @@ export function createStatus({ el, words, tryNow }) {
 		line.classList.toggle('shown', shown);
 		count.textContent = left ? words.t('status.in', { n: words.number(Math.ceil(left / 1000)) }) : '';
 		now.hidden = !shown || (phase !== 'waiting' && phase !== 'refused');
-		now.textContent = words.t(phase === 'refused' ? 'status.anew' : 'status.now');
+		now.textContent = words.t('status.now');
 		if (left) timer = setTimeout(draw, left % 1000 || 1000);
 		else if (!shown && !isWell()) timer = setTimeout(draw, early);
 	}

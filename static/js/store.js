@@ -26,21 +26,20 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 		last: null,
 		limits: LIMITS,
 		people: { count: 0, names: [] },
-		/** どやさ seen since the page was opened: those that came live, or were missed meanwhile. */
+		/** どやさ since the page was opened: live ones, and what was missed meanwhile. */
 		shouts: 0,
 		/** Messages of others that came so. */
 		arrived: 0,
 		/** Whether the server may hold messages older than the first shown. */
 		more: false,
 		fetching: false, // a page of older ones
-		/** Set while somebody reads further up: nothing is dropped from memory then. */
+		/** Somebody reads further up: nothing is dropped from memory. */
 		pinned: false,
 		frame,
 		fill,
 		older,
 	};
 
-	/** Takes a frame; unknown types are ignored. */
 	function frame(f) {
 		if (f.type === 'hello') hello(f);
 		else if (f.type === 'message') message(f);
@@ -118,8 +117,8 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 
 	const missing = (first, last) => fill(timeline.gap(first, last));
 
-	/** Fetches what a gap misses, one page. What the server has no more is marked as lost. */
-	async function fill(hole) {
+	/** Fetches what a gap misses, one page, if need be anew. What the server has no more is marked as lost. */
+	async function fill(hole, tries = 2) {
 		if (hole.state !== 'idle') return;
 		timeline.set(hole, { state: 'loading' });
 		const { first, last, era } = hole;
@@ -138,7 +137,9 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 				for (const m of found) shown(m, true);
 			}
 		} catch {
-			if (timeline.era === era) timeline.set(hole, { state: 'idle' });
+			if (timeline.era !== era) return;
+			timeline.set(hole, { state: 'idle' });
+			if (tries > 1) return fill(hole, tries - 1);
 		}
 		changed();
 	}

@@ -1,4 +1,4 @@
-// What a text is: its length, its shouts, its language. Pure functions, no DOM.
+// What a text is: its length, its shouts, its language; and what tells senders apart. No DOM.
 
 const SHOUT = /どやさ|ドヤサ/g;
 // Each repetition ends where the next must begin, so matching is linear in the length of the text.
@@ -10,7 +10,7 @@ export const WORD = 'どやさ';
 const encoder = new TextEncoder();
 const segmenter = new Intl.Segmenter();
 
-/** Length in UTF-8 bytes: the unit of the server's text_bytes. */
+/** The unit of text_bytes. */
 export const utf8Length = (text) => encoder.encode(text).length;
 
 /** How many どやさ a text holds. */
@@ -19,7 +19,7 @@ export const countShouts = (text) => text.match(SHOUT)?.length ?? 0;
 /** Whether a text is nothing but どやさ, so that the log may fold it. */
 export const isShout = (text) => text.length <= LONGEST_SHOUT && ONLY_SHOUTS.test(text);
 
-/** How many どやさ fit into one text of that many UTF-8 bytes; at least one. */
+/** How many どやさ fit into that many bytes; at least one. */
 export const shoutsPerText = (bytes) => Math.max(1, Math.floor(bytes / utf8Length(WORD)));
 
 /** The graphemes of a text, lazily: what a reader would call characters. */
@@ -27,7 +27,7 @@ export function* graphemes(text) {
 	for (const { segment } of segmenter.segment(text)) yield segment;
 }
 
-/** How many graphemes must go from the end so that a text fits into that many UTF-8 bytes. */
+/** How many graphemes of a text are beyond that many bytes. */
 export function overflow(text, bytes) {
 	let over = 0;
 	let used = 0;
@@ -63,7 +63,7 @@ export function cleanName(raw) {
 	return name;
 }
 
-/** A small stable number from a string: the sender's hue, spot and pitch come from it (FNV-1a). */
+/** A small stable number (FNV-1a): a sender's hue, spot and pitch come from it. */
 export function hash(text) {
 	let h = 0x811c9dc5;
 	for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
@@ -71,6 +71,15 @@ export function hash(text) {
 }
 
 export const HUES = 12;
+const owners = [];
 
-/** Which of the twelve hues is a sender's. */
-export const hueOf = (id) => hash(id) % HUES;
+/** A sender's hue. The first twelve who are seen have one each, and the first few of them unlike ones. */
+export function hueOf(sender) {
+	const has = owners.indexOf(sender);
+	if (has >= 0) return has;
+	const own = hash(sender) % HUES;
+	const free = Array.from({ length: HUES }, (_, i) => (own + i) % HUES).filter((hue) => !owners[hue]);
+	const hue = free.find((h) => !owners[(h + 1) % HUES] && !owners[(h + HUES - 1) % HUES]) ?? free[0] ?? own;
+	owners[hue] ??= sender;
+	return hue;
+}

@@ -105,13 +105,13 @@ test('bye gives the moment of return', () => {
 	assert.equal(c.sockets.length, 2);
 });
 
-test('a full server is asked later', () => {
+test('a server with no free room is asked later', () => {
 	const c = setUp();
 	c.connection.tryNow();
 	c.last().accept();
-	c.last().fail(1013, 'connections_full');
+	c.last().fail(1013, 'rooms_full');
 	assert.equal(c.connection.state.retryAt - c.clock.now(), 5250);
-	assert.equal(c.connection.state.reason, 'connections_full');
+	assert.equal(c.connection.state.reason, 'rooms_full');
 });
 
 test('no hello within ten seconds is a failure', () => {
@@ -146,16 +146,22 @@ test('waking up: a silent line is probed and replaced after two seconds', () => 
 	assert.equal(c.last().sent.length, 0, 'it was heard just now');
 	c.clock.advance(1_000);
 	c.last().receive({ type: 'beat' });
-	c.clock.advance(5_000);
-	assert.equal(c.last().sent.length, 0, 'and is heard again');
-	c.connection.wake();
+	c.clock.advance(1_999);
+	assert.equal(c.last().sent.length, 0, 'and again');
+	c.clock.advance(1);
 	assert.deepEqual(c.last().sent, [{ type: 'beat' }]);
+	c.connection.wake();
+	assert.equal(c.last().sent.length, 1, 'one probe at a time');
 	c.clock.advance(1_000);
 	c.last().receive({ type: 'error', code: 'unknown_type' });
 	c.clock.advance(3_000);
-	assert.equal(c.sockets.length, 1, 'it answered');
+	assert.deepEqual([c.sockets.length, c.last().sent.length], [1, 1], 'it answered');
 	c.connection.wake();
-	c.clock.advance(2_000);
+	c.clock.advance(1_000);
+	c.last().receive({ type: 'people', count: 1 });
+	c.clock.advance(1_999);
+	assert.equal(c.sockets.length, 1, 'what comes is a sign of life, but no answer');
+	c.clock.advance(1);
 	assert.equal(c.sockets.length, 2, 'it did not');
 	assert.equal(c.sockets[0].closedWith, 1000);
 	c.sockets[0].fail(1006);
@@ -182,6 +188,8 @@ test('waking up while a call stays unanswered: it is made anew, once', () => {
 	c.connection.wake();
 	c.clock.advance(1_000);
 	c.live();
+	c.clock.advance(2_000);
+	c.last().receive({ type: 'error', code: 'unknown_type' });
 	c.clock.advance(8_000);
 	assert.deepEqual([c.sockets.length, c.phase()], [2, 'live'], 'this one was answered in time');
 });

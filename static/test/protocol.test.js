@@ -34,7 +34,7 @@ test('messages that cannot be shown are told apart', () => {
 test('close codes: what is never tried again, what later, what soon', () => {
 	for (const code of [1000, 1002, 1003, 1007, 1008, 1009]) assert.equal(p.verdict(code, ''), 'refused', String(code));
 	for (const code of [1001, 1005, 1006, 1011, 1012, 1014, 4000]) assert.equal(p.verdict(code, ''), 'soon', String(code));
-	for (const reason of ['rooms_full', 'connections_full', '']) assert.equal(p.verdict(1013, reason), 'later', reason);
+	for (const reason of ['rooms_full', '']) assert.equal(p.verdict(1013, reason), 'later', reason);
 	assert.equal(p.verdict(1013, 'overtaken'), 'soon');
 });
 

@@ -54,10 +54,12 @@ test('names: trimmed, at most 32 graphemes, nothing invisible or overriding', ()
 	for (const bad of ['', '   ', '\u200b\u200d', 'a\u202eb', 'a\nb', 'x'.repeat(33)]) assert.equal(text.cleanName(bad), '', JSON.stringify(bad));
 });
 
-test('hues are stable and spread', () => {
-	assert.equal(text.hueOf('abc'), text.hueOf('abc'));
-	const seen = new Set(Array.from({ length: 400 }, (_, i) => text.hueOf(`member${i}`)));
-	assert.equal(seen.size, text.HUES);
+test('the first twelve senders have a hue each, and everybody keeps theirs', () => {
+	const hues = () => Array.from({ length: 400 }, (_, i) => text.hueOf(`member${i}`));
+	const first = hues();
+	assert.deepEqual(first.slice(0, text.HUES).sort((a, b) => a - b), Array.from({ length: text.HUES }, (_, i) => i));
+	assert.ok(first.every((hue) => hue >= 0 && hue < text.HUES));
+	assert.deepEqual(hues(), first);
 });
 
 test('uuid: version 7, time first, unique', () => {

@@ -34,7 +34,7 @@ test('every key that is used exists, and every key is used', () => {
 
 test('every code of the protocol has words', () => {
 	const errors = ['rate_limited', 'bad_json', 'bad_type', 'bad_text', 'text_empty', 'text_too_long', 'bad_id', 'bad_name', 'unknown_type', 'busy', 'internal'];
-	const closes = ['bad_room', 'bad_name', 'bad_after', 'too_many_errors', 'rooms_full', 'overtaken', 'connections_full', 'pong_timeout', 'internal', 'restart', 'bad_version'];
+	const closes = ['bad_room', 'bad_name', 'bad_after', 'too_many_errors', 'rooms_full', 'overtaken', 'pong_timeout', 'internal', 'restart', 'bad_version'];
 	for (const code of errors) assert.ok(phrases[`error.${code}`], code);
 	for (const code of closes) assert.ok(phrases[`close.${code}`] ?? phrases[`error.${code}`], code);
 	for (const phase of ['connecting', 'catching', 'waiting', 'offline', 'refused']) assert.ok(phrases[`status.${phase}`], phase);
