@@ -171,6 +171,7 @@ const contrasts = `(() => {
 		const drawn = el.localName === 'svg' && el.closest('button:enabled') && !el.closest('#seal');
 		if ((!own && !drawn) || !el.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || el.closest('#stage')) continue;
 		const { color } = getComputedStyle(el);
+		if (rgb(color)[3] === 0) continue; // a time that is seen only where one looks, in the colour of the others
 		measured[color + ' on ' + ground(el)] = [ratio(color, ground(el)), drawn ? 3 : 4.5, el.outerHTML.slice(0, 90)];
 	}
 	const field = one('textarea');

@@ -2,7 +2,7 @@
 
 import phrases from './phrases.js';
 
-/** The languages there are, by their own names, in the order of the phrases' columns. */
+/** By their own names, in the order of the phrases' columns. */
 export const LANGUAGES = { ja: '日本語', en: 'English' };
 
 /** The first language of a list (as navigator.languages) that there are words for, else English. */
@@ -14,7 +14,6 @@ export function chooseLanguage(preferred) {
 	return 'en';
 }
 
-/** Words, numbers and dates in one language at a time. */
 export class Words {
 	#listeners = [];
 	#column;
@@ -53,7 +52,6 @@ export class Words {
 		return text.replace(/\{(\w+)\}/g, (_, name) => vars[name] ?? '');
 	}
 
-	/** The text of a key in the form that goes with a number. */
 	count(key, n) {
 		const [one, other = one] = this.t(key, { n: this.number(n) }).split('|');
 		return this.#plural.select(n) === 'one' ? one : other;

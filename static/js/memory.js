@@ -23,7 +23,6 @@ export class Memory {
 		}
 	}
 
-	/** Remembers a value; null forgets the key. */
 	set(key, value) {
 		try {
 			if (value === null) this.#area.removeItem(this.#prefix + key);

@@ -2,7 +2,6 @@
 
 const WINDOW = 200;
 
-/** send(n) takes n presses that go out together. */
 export function createPresses(send, clock) {
 	let held = 0;
 	let timer = null;

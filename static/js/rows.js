@@ -7,7 +7,6 @@ const LINES = 12; // a text higher than this is folded
 const LETTERS = 1200; // so is a longer one
 const TALLIED = 40; // senders listed in an opened fold
 
-/** A cry of n shouts. */
 export const cry = () => h('span', { class: 'cry' }, h('span', { lang: 'ja', text: WORD }), h('b'));
 
 /** Makes and updates elements for rows {kind, key, version, item, like, at}; see List and Timeline. */
@@ -108,7 +107,6 @@ export function createRows({ words, store }) {
 		gap: fillGap,
 	};
 
-	/** Brings a row's element up to date with what may change in it. */
 	function update(el, row) {
 		if (el.dataset.version === String(row.version)) return;
 		el.dataset.version = row.version;

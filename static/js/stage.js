@@ -73,7 +73,6 @@ export function createStage({ el: { stage }, words }) {
 	}
 
 	return {
-		/** A sender's n shouts arrived. */
 		shout(sender, n) {
 			if (document.hidden || still.matches) return;
 			if (alive < ALIVE - 1) return stamp(sender, n);

@@ -2,7 +2,6 @@
 
 const CALM = 700; // ms of trouble before it shows
 
-/** tryNow() dials at once. */
 export function createStatus({ el, words, tryNow }) {
 	const { status: line, statusText: text, statusCount: count, statusNow: now } = el;
 	let state = { phase: 'idle', reason: '', retryAt: 0 };

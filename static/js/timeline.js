@@ -24,12 +24,10 @@ export class Timeline {
 		this.#place(this.items.length, message);
 	}
 
-	/** Adds older messages, oldest first. */
 	prepend(messages) {
 		for (let i = messages.length - 1; i >= 0; i--) this.#place(0, messages[i]);
 	}
 
-	/** Records that first..last did not come. */
 	gap(first, last) {
 		return this.#insert(this.items.length, { kind: 'gap', first, last, at: this.#now(), state: 'idle' });
 	}
@@ -61,12 +59,10 @@ export class Timeline {
 		this.items.splice(this.items.indexOf(gap), 1);
 	}
 
-	/** Drops the oldest items so that at most n stay. */
 	keep(n) {
 		this.items.splice(0, Math.max(0, this.items.length - n));
 	}
 
-	/** Whether an item is after the mark. */
 	isUnread(item) {
 		const { mark } = this;
 		return mark !== null && (item.era > mark.era || (item.era === mark.era && item.first > mark.seq));

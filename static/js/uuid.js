@@ -1,6 +1,5 @@
-// UUIDs of version 7 (RFC 9562 section 5.7). crypto.randomUUID is missing on plain http, where many try a room first.
+// UUIDs of version 7 (RFC 9562 section 5.7): 48 bits of time in ms, then chance. crypto.randomUUID is missing on plain http, where many try a room first.
 
-/** A new id whose first 48 bits are the time, in milliseconds since 1970. */
 export function uuid(now = Date.now()) {
 	const time = now.toString(16).padStart(12, '0');
 	const r = Array.from(crypto.getRandomValues(new Uint8Array(19)), (n) => (n % 16).toString(16)).join('');
