@@ -171,13 +171,22 @@ func TestLogger(t *testing.T) {
 		}
 	}
 	b.Reset()
+	console, err := newLogger(&b, config.Log{Level: "info", Format: "console"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	console.Info().Str("name", "\r\n[ERROR] x\x1b[2J\u202e").Msg("a\r\x1b[2J\u009bc\nb") // M25
+	if want := ` INF a\r\x1b[2J\u009bc` + "\nb" + ` name="\r\n[ERROR] x\x1b[2J\u202e"` + "\n"; !strings.HasSuffix(b.String(), want) {
+		t.Errorf("on the console %q, want %q", &b, want)
+	}
+	b.Reset()
 	log := zerolog.New(&b).Level(zerolog.InfoLevel)
 	httpLog(log).Print("http: TLS handshake error from 192.0.2.1:1: EOF")
 	if b.Len() > 0 {
 		t.Errorf("what peers do wrong is logged at info: %s", &b)
 	}
 	httpLog(log).Print("http: panic serving 192.0.2.1:1: oh")
-	if want := `{"level":"warn","message":"http: panic serving 192.0.2.1:1: oh"}` + "\n"; b.String() != want {
+	if want := `{"level":"error","message":"http: panic serving 192.0.2.1:1: oh"}` + "\n"; b.String() != want {
 		t.Errorf("a panic is logged as %q, want %q", &b, want)
 	}
 	b.Reset()

@@ -5,6 +5,9 @@ import (
 	"io"
 	"log"
 	"os"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
@@ -19,10 +22,25 @@ func newLogger(w io.Writer, c config.Log) (zerolog.Logger, error) {
 		return zerolog.Nop(), err
 	}
 	if f, ok := w.(*os.File); c.Format == "console" || c.Format == "auto" && ok && term.IsTerminal(int(f.Fd())) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !ok || !term.IsTerminal(int(f.Fd()))}
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !ok || !term.IsTerminal(int(f.Fd())), FormatMessage: plainMessage}
 	}
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
+}
+
+// plainMessage escapes what could move the cursor of a terminal; zerolog does so for fields, and in JSON, but not here. The lines of
+// a stack are worth having.
+func plainMessage(message any) string {
+	text, _ := message.(string)
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 // httpLog takes what net/http says about connections. Nearly all of it is peers breaking off or talking nonsense, which anyone
@@ -34,7 +52,7 @@ type httpLines struct{ log zerolog.Logger }
 func (h httpLines) Write(p []byte) (int, error) {
 	level := zerolog.DebugLevel
 	if bytes.HasPrefix(p, []byte("http: panic")) || bytes.HasPrefix(p, []byte("http: Accept error")) {
-		level = zerolog.WarnLevel
+		level = zerolog.ErrorLevel
 	}
 	h.log.WithLevel(level).Msg(string(bytes.TrimSpace(p)))
 	return len(p), nil

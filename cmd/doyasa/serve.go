@@ -73,7 +73,16 @@ func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os
 	}
 	public := newHTTPServer(ctx, app.Handler(), l.Limits, log)
 	failed := make(chan error, 2) // why a listener ended, from each one's goroutine; never closed
-	go func() { failed <- public.Serve(listener) }()
+	if l.TLS == (config.TLS{}) {
+		go func() { failed <- public.Serve(listener) }()
+	} else {
+		shown, err := newCertificate(l.TLS, log)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		public.TLSConfig = shown.config()
+		go func() { failed <- public.ServeTLS(listener, "", "") }()
+	}
 	servers := []*http.Server{public}
 	if l.OpsListen != "" {
 		opsListener, err := listen(ctx, "ops_listen", l.OpsListen)
@@ -175,7 +184,11 @@ func announce(l *config.Loaded, address net.Addr, log zerolog.Logger) {
 	if host == "" || bound.IP.IsUnspecified() || bound.IP.IsLoopback() {
 		host = "localhost"
 	}
-	url := cmp.Or(l.PublicURL, "http://"+net.JoinHostPort(host, strconv.Itoa(bound.Port)))
+	scheme := "http"
+	if l.TLS != (config.TLS{}) {
+		scheme = "https"
+	}
+	url := cmp.Or(l.PublicURL, scheme+"://"+net.JoinHostPort(host, strconv.Itoa(bound.Port)))
 	log.Info().Str("version", buildVersion()).Stringer("address", address).Msg("doyasa is ready: open " + url + " in two tabs")
 	if l.PublicURL == "" && !bound.IP.IsLoopback() {
 		log.Warn().Msg("whoever reaches this port can read and write, and public_url is not set: set it to the address people open, " +

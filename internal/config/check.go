@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 )
 
 // check finds what is wrong with values that are each allowed but do not fit together, or that name a folder that is not there.
@@ -28,6 +29,20 @@ func (l *Loaded) check() []error {
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: want a folder with the page: %w", l.describe("static_dir"), err))
+		}
+	}
+	switch {
+	case l.TLS == TLS{}:
+	case l.TLS.Cert == "":
+		errs = append(errs, l.clash("tls.cert", "must be set with", "tls.key"))
+	case l.TLS.Key == "":
+		errs = append(errs, l.clash("tls.key", "must be set with", "tls.cert"))
+	default:
+		c, err := l.TLS.Load(time.Now())
+		if err != nil {
+			errs = append(errs, err)
+		} else if left := time.Until(c.Leaf.NotAfter); left < 14*day {
+			l.notice("the certificate in %s ends %s", l.TLS.Cert, c.Leaf.NotAfter.UTC().Format(time.DateTime+" UTC"))
 		}
 	}
 	return errs

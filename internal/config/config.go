@@ -28,6 +28,13 @@ type Config struct {
 	Rooms   Rooms
 	Limits  Limits
 	History History
+	TLS     TLS
+}
+
+// TLS names the files of a certificate; both are set, or neither.
+type TLS struct {
+	Cert string // the chain in PEM, the server's own certificate first; "": no TLS
+	Key  string // its private key in PEM, not encrypted
 }
 
 // Log says what is logged and how.

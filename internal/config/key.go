@@ -89,6 +89,11 @@ var keys = []Key{
 		func(c *Config) value { return text{&c.History.Dir, parsePath} }},
 	{"history.sync", `store embedded: always, or an interval such as 1s: faster, see docs/durability.md`,
 		func(c *Config) value { return interval{&c.History.Sync} }},
+
+	{"tls.cert", `certificate chain in PEM, read again when it changes; "": no TLS`,
+		func(c *Config) value { return text{&c.TLS.Cert, optional(parsePath)} }},
+	{"tls.key", `its private key in PEM, not encrypted`,
+		func(c *Config) value { return text{&c.TLS.Key, optional(parsePath)} }},
 }
 
 // Keys returns every setting in the order of the file. The slice is the caller's.
