@@ -14,7 +14,7 @@ check:
 test:
 	@for c in chromium node docker; do command -v $$c >/dev/null || echo "$$c is not here: the tests that need it are skipped"; done
 	go test -race -shuffle=on ./... && cd e2e/peers && go test ./...
-	cd e2e && go test -race -shuffle=on -p 1 -timeout 30m ./...; status=$$?; cat hostile/table.txt; exit $$status
+	cd e2e && export DOYASA_BINARIES=$$(mktemp -d) && go test -race -shuffle=on -p 1 -timeout 30m ./...; status=$$?; rm -r $$DOYASA_BINARIES; cat hostile/table.txt; exit $$status
 
 # Kills the server 50 times for each way of syncing, under 1,000 messages a second and 200 clients. CI runs a short form.
 test-faults:

@@ -25,22 +25,29 @@ func Skip(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// Main runs a package's tests with a folder for the binaries, removed at the end. TestMain calls it. What go test caches does not
-// depend on the binary: use -count=1 or, as make test does, -shuffle=on, after changing the server alone.
+// Main runs a package's tests. TestMain calls it. The binaries are built into the folder DOYASA_BINARIES, so that packages can share
+// them, or into one of the package's own, removed at the end. What go test caches does not depend on the binary: use -count=1 or, as
+// make test does, -shuffle=on, after changing the server alone.
 func Main(m *testing.M) {
-	dir, err := os.MkdirTemp("", "doyasa-e2e-")
-	if err != nil {
-		panic(err)
+	dir, own := os.Getenv("DOYASA_BINARIES"), ""
+	if dir == "" {
+		var err error
+		if own, err = os.MkdirTemp("", "doyasa-e2e-"); err != nil {
+			panic(err)
+		}
+		dir = own
 	}
 	plain.path = filepath.Join(dir, "doyasa")
 	race.path = filepath.Join(dir, "doyasa-race")
 	portable.path = filepath.Join(dir, "doyasa-portable")
 	status := m.Run()
-	os.RemoveAll(dir)
+	if own != "" {
+		os.RemoveAll(own)
+	}
 	os.Exit(status)
 }
 
-// A binary is built once, when it is first asked for.
+// A binary is built when it is first asked for; one that is there and up to date is not linked again.
 type binary struct {
 	path string
 	args []string
