@@ -14,12 +14,12 @@ func (r *Room) join(it item) {
 		return
 	}
 	m.log = r.logOf(m.form)
-	m.index = len(m.log.members)
-	m.log.members = append(m.log.members, m)
+	m.log.members++
 	r.hub.counters.members.Add(1)
 	m.cursor.log = m.log
 	m.cursor.toEnd()
 	m.people = m.log.people.Load()
+	m.log.watchers.set(m, m.owner)
 	r.presence.join(m.who)
 	m.owner.Notify(Joined{Head: r.position.Head, Epoch: r.position.Epoch, People: r.presence.snapshot()})
 }
@@ -73,11 +73,8 @@ func (r *Room) finishLeaving() {
 func (r *Room) remove(m *Member) {
 	r.hub.counters.members.Add(-1)
 	l := m.log
-	last := l.members[len(l.members)-1]
-	l.members[m.index], last.index = last, m.index
-	l.members[len(l.members)-1] = nil
-	l.members = l.members[:len(l.members)-1]
-	if len(l.members) == 0 {
+	l.watchers.set(m, nil)
+	if l.members--; l.members == 0 {
 		r.hub.logBytes.Add(int64(-l.bytes))
 		r.logs = slices.DeleteFunc(r.logs, func(other *Log) bool { return other == l })
 	}
@@ -92,7 +89,7 @@ func (r *Room) tellPeople(timer *time.Timer) {
 			if l.form.People != nil {
 				frame := l.form.People(nil, told)
 				l.people.Store(&frame)
-				l.wake()
+				l.watchers.wake()
 			}
 		}
 	}

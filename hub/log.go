@@ -21,8 +21,10 @@ type Log struct {
 	// Owned by the hub goroutine.
 	chunks  []*chunk // oldest to tail
 	bytes   int      // of all chunks
-	members []*Member
-	grown   bool // since the members were last woken
+	members int
+	grown   bool // since the watchers were last woken
+
+	watchers watchers
 
 	// Written by the hub goroutine, read by cursors.
 	oldest atomic.Pointer[chunk]
@@ -126,12 +128,6 @@ func (l *Log) evict(total *atomic.Int64) bool {
 	l.bytes -= len(c.buf)
 	total.Add(int64(-len(c.buf)))
 	return true
-}
-
-func (l *Log) wake() {
-	for _, m := range l.members {
-		m.owner.Wake()
-	}
 }
 
 // push publishes the record that ends at r.end. The order of the stores is what makes

@@ -13,8 +13,10 @@ type Member struct {
 
 	// Owned by the hub goroutine.
 	who     Author
-	index   int // in log.members
 	awaited int // messages said whose outcome is open
+
+	watcher Waker // guarded by log.watchers.mu: who is woken when the log grows
+	gone    bool  // guarded by log.watchers.mu: nobody is, any more
 
 	paused bool // guarded by room.inbox.mu: in its list of the paused
 
@@ -43,6 +45,17 @@ func (m *Member) Rename(name string) {
 func (m *Member) Leave() {
 	m.room.inbox.put(item{do: (*Room).leave, origin: origin{member: m}})
 }
+
+// Log identifies what the member's cursor walks: all members of a room in one form have the
+// same. Valid after Joined.
+func (m *Member) Log() *Log { return m.log }
+
+// Watch has w woken instead of the owner when the log grows, or presence changes: once for all
+// members that w watches for. It is for an owner among many whose sockets one goroutine writes
+// to, so that the hub wakes that goroutine and not each of them. Once it has returned, what
+// was published before is due and what follows wakes w. Valid after Joined, for the owner
+// alone; after Left it does nothing.
+func (m *Member) Watch(w Waker) { m.log.watchers.set(m, w) }
 
 // Cursor is the member's place in the log. Valid after Joined, for the owner alone.
 func (m *Member) Cursor() *Cursor { return &m.cursor }

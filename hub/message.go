@@ -46,10 +46,11 @@ type Form struct {
 	People func(dst []byte, p People) []byte
 }
 
-// An Owner is told what its member must do next. Both methods are called from the hub
+// An Owner is told what its member must do next. It is a Waker. Both methods are called from the hub
 // goroutine, must not block, and must not call back into the hub from inside.
 type Owner interface {
-	// Wake says that there may be more to write, or space in the inbox again.
+	// Wake says that there may be more to write (unless another watches, see Member.Watch), or
+	// space in the inbox again.
 	Wake()
 	// Notify hands over something that concerns this member alone.
 	Notify(Notice)

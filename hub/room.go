@@ -48,7 +48,7 @@ func newRoom(h *Hub, name string) *Room {
 }
 
 // run is the hub goroutine. Each pass takes all that has been put into the inbox,
-// publishes all that has come back from the journal, and then wakes everybody once:
+// publishes all that has come back from the journal, and then wakes who watches the logs, once:
 // the more there is to do, the less a message costs.
 func (r *Room) run() {
 	defer close(r.done)
@@ -157,8 +157,8 @@ func (r *Room) finishFlushes() {
 	r.flushes = nil
 }
 
-// publish appends what has come back from the journal to the logs and wakes the
-// members of those that grew.
+// publish appends what has come back from the journal to the logs and wakes those who
+// watch one that grew.
 func (r *Room) publish() {
 	r.committedMu.Lock()
 	entries := r.committed
@@ -197,7 +197,7 @@ func (r *Room) publish() {
 		if l.grown {
 			l.grown = false
 			l.newest.Store(int64(newest))
-			l.wake()
+			l.watchers.wake()
 		}
 	}
 	r.inbox.done(freed)
@@ -212,7 +212,7 @@ func (r *Room) append(m *Message) (members int) {
 	for _, l := range r.logs {
 		if l.append(m, r.hub.opts.ChunkBytes, &r.hub.logBytes) {
 			l.grown = true
-			members += len(l.members)
+			members += l.members
 		}
 		for l.bytes > r.hub.opts.LogBytes || r.hub.logBytes.Load() > int64(r.hub.opts.TotalLogBytes) {
 			if !l.evict(&r.hub.logBytes) {

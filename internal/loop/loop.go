@@ -6,7 +6,9 @@
 // There is one writer per connection, and no queue in front of it: when a connection is
 // woken or its socket takes more, the session is asked what is due.
 //
-// [Portable] is the implementation that runs everywhere, and the one to read first.
+// [Portable] is the implementation that runs everywhere, and the one to read first. On Linux
+// [Lanes] does the same without a goroutine or a buffer for each connection. [New] chooses; the
+// build tag portable makes it choose Portable on Linux too.
 package loop
 
 import (
@@ -59,14 +61,25 @@ type Source interface {
 	Wrote(n int)
 }
 
-// A Conn is a session's handle on its connection. Its methods may be called from any
-// goroutine, never block, and do nothing once the connection is gone.
+// A Conn is a session's handle on its connection. Its methods never block and do nothing
+// once the connection is gone.
 type Conn interface {
-	// Wake makes the loop ask the session what is due.
+	// Wake makes the loop ask the session what is due. Any goroutine may call it.
 	Wake()
-	// Post runs f where the session's methods run, then asks what is due.
+	// Post runs f where the session's methods run, then asks what is due. Any goroutine may
+	// call it.
 	Post(f func())
+	// WakeAfter is Wake once d has passed. It is called where the session's methods run.
+	WakeAfter(d time.Duration)
+	// Follow puts the connection among those that wait for the same thing, such as the growth
+	// of one log: what it returns wakes them, and any number of others with the same key at
+	// the same time. A connection follows one key, the last. It is called where the session's
+	// methods run; what it returns may be used from any goroutine.
+	Follow(key any) Waker
 }
+
+// A Waker is woken from any goroutine and does not block. It is one that can be a map's key.
+type Waker = interface{ Wake() }
 
 // Options configure a loop. The zero value takes the defaults.
 type Options struct {
@@ -77,6 +90,9 @@ type Options struct {
 // drainTimeout is how long a half-closed connection is read from, so that the peer gets
 // our last bytes and not the reset that unread input would cause.
 const drainTimeout = time.Second
+
+// drainBytes is how much is read meanwhile; a peer that sends more is not listening.
+const drainBytes = 256 << 10
 
 func (o Options) withDefaults() Options {
 	if o.SlowTimeout <= 0 {

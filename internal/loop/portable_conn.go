@@ -27,6 +27,7 @@ type conn struct {
 	refused  bool       // guarded by mu: Feed wants no more
 	draining bool       // guarded by mu: what is read is thrown away
 	closed   bool       // guarded by mu: the session has had its last call
+	drained  int        // owned by the reader: bytes thrown away
 	broken   *breakdown // guarded by mu: the session has panicked
 	err      error      // guarded by mu: why the connection ended, if it was not the source
 
@@ -58,6 +59,12 @@ func (c *conn) Post(f func()) {
 	c.postMu.Unlock()
 	signal(c.wake)
 }
+
+// WakeAfter implements Conn.
+func (c *conn) WakeAfter(d time.Duration) { time.AfterFunc(d, c.Wake) }
+
+// Follow implements Conn. A goroutine is woken for each connection anyway.
+func (c *conn) Follow(any) Waker { return c }
 
 func signal(ch chan struct{}) {
 	select {

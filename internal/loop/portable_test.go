@@ -156,7 +156,8 @@ func start(t *testing.T, l *Portable, capacity int, early string) (*recorder, *c
 	return serve(t, l, nc, early), peer
 }
 
-func serve(t *testing.T, l *Portable, nc net.Conn, early string) *recorder {
+func serve(t *testing.T, l looper, nc net.Conn, early string) *recorder {
+	t.Helper()
 	r := &recorder{t: t, gone: make(chan struct{})}
 	if !l.Serve(nc, []byte(early), func(c Conn) Session { r.conn = c; return r }) {
 		t.Fatal("Serve = false, want true")
@@ -530,94 +531,4 @@ func TestShutdownCutsOff(t *testing.T) {
 			t.Errorf("Closed with %v, want once with nil: its source had ended", draining.closed)
 		}
 	})
-}
-
-// tcp returns both ends of a connection over loopback.
-func tcp(t *testing.T) (peer, nc *net.TCPConn) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	dialled, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { dialled.Close() })
-	return dialled.(*net.TCPConn), accepted.(*net.TCPConn)
-}
-
-// Over TCP a socket that is closed with unread input resets the connection, and with it
-// goes what the peer has not read yet. Half-closed and drained, it does not.
-func TestLastBytesSurviveUnreadInput(t *testing.T) {
-	l := NewPortable(Options{})
-	defer l.Shutdown(context.Background())
-	for range 20 {
-		peer, nc := tcp(t)
-		r := serve(t, l, nc, "")
-		r.set(func() { r.feed = errors.New("enough") })
-		unread := bytes.Repeat([]byte("x"), 100_000)
-		if _, err := peer.Write(unread); err != nil {
-			t.Fatal(err)
-		}
-		goodbye := strings.Repeat("bye", 10_000)
-		r.set(func() { r.pending, r.end = []byte(goodbye), io.EOF })
-		got, err := io.ReadAll(peer)
-		if err != nil || string(got) != goodbye {
-			t.Fatalf("the peer read %d bytes, %v, want %d and the end", len(got), err, len(goodbye))
-		}
-		peer.Close()
-		<-r.gone
-		if err, _ := r.ended(); err != nil {
-			t.Errorf("closed with %v, want nil", err)
-		}
-	}
-}
-
-// Many connections talking at once, woken and posted to from everywhere: every byte
-// arrives once and in order, both ways, and nothing overlaps.
-func TestManyConnections(t *testing.T) {
-	l := NewPortable(Options{Tick: time.Millisecond})
-	const conns, size = 20, 300_000
-	pattern := make([]byte, size)
-	for i := range pattern {
-		pattern[i] = byte(i * i >> 3)
-	}
-	var all sync.WaitGroup
-	for range conns {
-		peer, nc := tcp(t)
-		r := serve(t, l, nc, "")
-		all.Go(func() {
-			for rest := pattern; len(rest) > 0; {
-				n := min(len(rest), 777)
-				r.conn.Post(func() {})
-				r.send(string(rest[:n]))
-				rest = rest[n:]
-			}
-			r.set(func() { r.end = io.EOF })
-		})
-		all.Go(func() {
-			peer.Write(pattern)
-		})
-		all.Go(func() {
-			got, err := io.ReadAll(peer)
-			if err != nil || !bytes.Equal(got, pattern) {
-				t.Errorf("the peer read %d bytes, %v, want the %d that were due", len(got), err, size)
-			}
-			peer.CloseWrite()
-			<-r.gone
-			if !bytes.HasPrefix(pattern, r.fed) { // the rest came while it drained
-				t.Errorf("fed %d bytes that are not those sent", len(r.fed))
-			}
-		})
-	}
-	all.Wait()
-	if err := l.Shutdown(context.Background()); err != nil {
-		t.Errorf("Shutdown = %v, want nil", err)
-	}
 }

@@ -18,3 +18,13 @@ func (s *Stats) add(c *traffic) {
 	s.Writes += c.writes.Load()
 	s.WrittenBytes += c.writtenBytes.Load()
 }
+
+// plus adds what another loop holds and has moved.
+func (s *Stats) plus(o Stats) {
+	s.Connections += o.Connections
+	s.Blocked += o.Blocked
+	s.Reads += o.Reads
+	s.ReadBytes += o.ReadBytes
+	s.Writes += o.Writes
+	s.WrittenBytes += o.WrittenBytes
+}

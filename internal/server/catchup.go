@@ -28,6 +28,7 @@ const (
 // the cursor is set, and what follows is the log's.
 func (v *v1) join(j hub.Joined) {
 	v.joined = j
+	v.session.follow()
 	v.session.catching = true
 	if !v.query.resume {
 		v.begin(reasonFresh)

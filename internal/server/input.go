@@ -118,7 +118,7 @@ func (s *session) offer() bool {
 			if !now.Before(s.tokenAt) { // one wake-up at a time
 				wait = max(time.Millisecond, (wait + time.Millisecond - 1).Truncate(time.Millisecond)) // never too early by a rounding
 				s.tokenAt = now.Add(wait)
-				time.AfterFunc(wait, s.conn.Wake)
+				s.conn.WakeAfter(wait)
 			}
 			return false
 		}

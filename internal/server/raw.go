@@ -48,6 +48,7 @@ func (r *raw) receive(op wsproto.Opcode, payload []byte) {
 func (r *raw) notice(n hub.Notice) {
 	switch n.(type) {
 	case hub.Joined:
+		r.session.follow()
 		r.session.following = true
 	case hub.Refused:
 		r.session.close(wsproto.CloseInternalError, "refused", nil)

@@ -2,7 +2,7 @@
 // package that knows both the rooms of [hub] and the frames of [wsproto].
 //
 // A request for /websocket goes through handshake.go, is taken over from net/http and
-// becomes a session (session.go), whose socket a [loop.Portable] moves bytes for. What
+// becomes a session (session.go), for whose socket package loop moves the bytes. What
 // differs between the two forms of the wire is in raw.go and v1.go. The rest is plain
 // HTTP: the page, the API, health.
 package server
@@ -127,7 +127,7 @@ func New(o Options) (*Server, error) {
 		DefaultRoom: cfg.Rooms.Default,
 		MaxRooms:    cfg.Rooms.Max,
 	})
-	s.sockets = loop.NewPortable(loop.Options{SlowTimeout: cfg.Limits.SlowTimeout, Tick: tick(cfg.Limits)})
+	s.sockets = loop.New(loop.Options{SlowTimeout: cfg.Limits.SlowTimeout, Tick: tick(cfg.Limits)})
 	return s, nil
 }
 

@@ -171,6 +171,9 @@ func (s *Server) identify(ss *session, q query, subprotocol string) hub.Author {
 	return author
 }
 
+// follow makes the log wake this session together with all others that its lane has there.
+func (s *session) follow() { s.member.Watch(s.conn.Follow(s.member.Log())) }
+
 // Wake implements hub.Owner.
 func (s *session) Wake() { s.conn.Wake() }
 

@@ -1,0 +1,109 @@
+package loop
+
+import "sync/atomic"
+
+// A group is the connections of a lane that follow one key. It is woken once for all of them,
+// and visits them in a circle: a connection is asked what is due once all others that were
+// waiting have been asked, however often the group is woken meanwhile. The longer a circle
+// takes, the more there is for each, in the same number of writes.
+type group struct {
+	lane  *lane       // immutable
+	key   any         // immutable
+	woken atomic.Bool // since the lane has last begun a circle
+
+	// Owned by the lane.
+	members []*laneConn
+	next    int  // to be visited
+	left    int  // to be visited before everybody has been
+	walking bool // among the lane's walks
+}
+
+// Wake implements Waker, for any goroutine.
+func (g *group) Wake() {
+	if !g.woken.Swap(true) {
+		g.lane.put(task{group: g})
+	}
+}
+
+// begin starts a circle, at the place where the last one stopped.
+func (g *group) begin() {
+	g.woken.Store(false) // first: what wakes from here on may be missed by some
+	g.left = len(g.members)
+	if !g.walking && g.left > 0 {
+		g.walking = true
+		g.lane.walks = append(g.lane.walks, g)
+	}
+}
+
+// visit goes on with the circles of all groups that have been woken, one after the other, up
+// to the number of connections that are visited in one turn.
+func (l *lane) visit() bool {
+	busy := len(l.walks) > 0
+	for budget := maxVisits; budget > 0 && len(l.walks) > 0; {
+		g := l.walks[0]
+		for ; budget > 0 && g.left > 0; budget-- {
+			g.left--
+			if g.next++; g.next >= len(g.members) {
+				g.next = 0
+			}
+			if c := g.members[g.next]; c.blocked == 0 {
+				l.current = c
+				c.flush()
+				if c.paused {
+					c.attend()
+				}
+				l.current = nil
+			}
+		}
+		copy(l.walks, l.walks[1:])
+		last := len(l.walks) - 1
+		if g.left > 0 {
+			l.walks[last] = g // the others come first
+			continue
+		}
+		g.walking = false
+		l.walks[last] = nil
+		l.walks = l.walks[:last]
+	}
+	return busy
+}
+
+// Follow implements Conn.
+func (c *laneConn) Follow(key any) Waker {
+	l := c.lane
+	c.unfollow()
+	g := l.groups[key]
+	if g == nil {
+		g = &group{lane: l, key: key}
+		l.groups[key] = g
+	}
+	c.group, c.place = g, int32(len(g.members))
+	g.members = append(g.members, c)
+	g.changed()
+	return g
+}
+
+// unfollow leaves the group, which ends with its last member.
+func (c *laneConn) unfollow() {
+	g := c.group
+	if g == nil {
+		return
+	}
+	c.group = nil
+	end := len(g.members) - 1
+	last := g.members[end]
+	g.members[c.place], last.place = last, c.place
+	g.members[end] = nil
+	g.members = g.members[:end]
+	g.changed()
+	if end == 0 {
+		delete(c.lane.groups, g.key)
+	}
+}
+
+// changed begins a circle under way anew, because members have changed their places.
+func (g *group) changed() {
+	if g.left > 0 {
+		g.left = len(g.members)
+	}
+}

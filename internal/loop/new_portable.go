@@ -1,0 +1,6 @@
+//go:build !linux || portable
+
+package loop
+
+// New returns the loop for this system. Shutdown ends it.
+func New(o Options) *Portable { return NewPortable(o) }
