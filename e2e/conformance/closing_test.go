@@ -43,5 +43,5 @@ func TestClosing(t *testing.T) {
 			session{fmt.Sprintf("7 code %d with a reason", code), join(closing(code, "reason")), nil, 1002})
 	}
 	sessions = append(sessions, session{"7 code 1005 sent", join(final(wire.Close, "\x03\xed")), nil, 1002})
-	run(t, server(t), sessions)
+	runEach(t, sessions)
 }

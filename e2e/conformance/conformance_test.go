@@ -60,12 +60,20 @@ func chopped(n int, send ...[]byte) (chops [][]byte) {
 // join makes one write of several frames.
 func join(frames ...[]byte) [][]byte { return [][]byte{bytes.Join(frames, nil)} }
 
-// server is shared by the sections; each session has a room to itself.
-func server(t *testing.T) *doyasa.Server {
-	return doyasa.Start(t, "--limits-messages-per-second", "0", "--limits-message-bytes", "64MiB", "--limits-message-fragments", "0")
+// each runs a test against a server with each implementation of the sockets; each session has a room to itself.
+func each(t *testing.T, test func(t *testing.T, s *doyasa.Server)) {
+	doyasa.EachSockets(t, func(t *testing.T, start doyasa.Starter) {
+		test(t, start(t, "--limits-messages-per-second", "0", "--limits-message-bytes", "64MiB", "--limits-message-fragments", "0"))
+	})
 }
 
 var rooms atomic.Int64
+
+// runEach plays sessions against each implementation.
+func runEach(t *testing.T, sessions []session) {
+	t.Helper()
+	each(t, func(t *testing.T, s *doyasa.Server) { run(t, s, sessions) })
+}
 
 // run plays sessions against s.
 func run(t *testing.T, s *doyasa.Server, sessions []session) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/doyasa/doyasa/e2e/doyasa"
 	"github.com/doyasa/doyasa/e2e/wire"
 )
 
@@ -48,7 +49,7 @@ func TestFraming(t *testing.T) {
 		sessions = append(sessions, session{fmt.Sprintf("1 a length of %d", n), join(final(wire.Text, "before"), long(n)), []wire.Frame{text("before")}, 1009})
 	}
 	sessions = append(sessions, echoed("1 a masking key of zeros", [][]byte{{0x81, 0x82, 0, 0, 0, 0, 'h', 'i'}}, text("hi")))
-	run(t, server(t), sessions)
+	runEach(t, sessions)
 }
 
 // TestPings is section 2.
@@ -60,7 +61,7 @@ func TestPings(t *testing.T) {
 	for i := range 10 {
 		ten, tenPongs = append(ten, final(wire.Ping, fmt.Sprint("payload-", i))), append(tenPongs, pong(fmt.Sprint("payload-", i)))
 	}
-	run(t, server(t), []session{
+	runEach(t, []session{
 		echoed("2 no payload", join(final(wire.Ping, "")), pong("")),
 		echoed("2 text payload", join(final(wire.Ping, "Hello, world!")), pong("Hello, world!")),
 		echoed("2 payload that is no text", join(final(wire.Ping, odd)), pong(odd)),
@@ -98,7 +99,7 @@ func TestReserved(t *testing.T) {
 		add(fmt.Sprintf("4 opcode %d without payload", opcode), final(opcode, ""))
 		add(fmt.Sprintf("4 opcode %d", opcode), final(opcode, "reserved"))
 	}
-	run(t, server(t), sessions)
+	runEach(t, sessions)
 }
 
 // TestFragmentation is section 5.
@@ -145,13 +146,13 @@ func TestFragmentation(t *testing.T) {
 	add("5 new text inside a message", 1002, [][]byte{first, final(wire.Text, "fragment2")})
 	add("5 new binary inside a message", 1002, [][]byte{first, final(wire.Binary, "fragment2")})
 	add("5 new fragmented text inside a message", 1002, [][]byte{first, frame(wire.Text, "fragment2"), last})
-	run(t, server(t), sessions)
+	runEach(t, sessions)
 }
 
 // TestAutoFragment is section 10: what a library's automatic fragmentation makes of a message.
 func TestAutoFragment(t *testing.T) {
 	whole := strings.Repeat("*", 65536)
-	run(t, server(t), []session{echoed("10 65,536 bytes in fragments of 1,300", fragmented(wire.Text, whole, 1300), text(whole))})
+	runEach(t, []session{echoed("10 65,536 bytes in fragments of 1,300", fragmented(wire.Text, whole, 1300), text(whole))})
 }
 
 // fragmented cuts a message into fragments of n bytes.
@@ -166,7 +167,10 @@ func fragmented(opcode byte, payload string, n int) (frames [][]byte) {
 
 // TestServerGoesFirst: the server ends the connection also if the peer never does (section 7.1.1).
 func TestServerGoesFirst(t *testing.T) {
-	s := server(t)
+	each(t, serverGoesFirst)
+}
+
+func serverGoesFirst(t *testing.T, s *doyasa.Server) {
 	for name, send := range map[string][]byte{"after our Close": closing(1000, ""), "after a violation": {0xFF, 0x80}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/doyasa/doyasa/e2e/doyasa"
 	"github.com/doyasa/doyasa/e2e/wire"
 )
 
@@ -16,8 +17,11 @@ const (
 
 // TestLarge is section 9, without its clock: large messages, small fragments, small writes, many messages one after the other.
 func TestLarge(t *testing.T) {
-	s := server(t)
-	for opcode, letter := range map[byte]string{wire.Text: "どやさ!", wire.Binary: "\xfe\x00\x01"} {
+	each(t, large)
+}
+
+func large(t *testing.T, s *doyasa.Server) {
+	for opcode, letter := range map[byte]string{wire.Text: "どやさどや!", wire.Binary: "\xfe\x00\x01\xff"} {
 		payload := func(n int) string { return strings.Repeat(letter, n/len(letter)+1)[:n/len(letter)*len(letter)] }
 		echo := func(p string) wire.Frame { return wire.Frame{First: wire.Fin | opcode, Payload: []byte(p)} }
 		var sessions []session
@@ -31,6 +35,9 @@ func TestLarge(t *testing.T) {
 		}
 		p := payload(16 * mib)
 		sessions = append(sessions, echoed(fmt.Sprintf("9 opcode %d of 16 MiB in fragments of 64 KiB", opcode), fragmented(opcode, p, 64*kib), echo(p)))
+		sessions = append(sessions,
+			echoed(fmt.Sprintf("9 opcode %d of 16 MiB in 65,536 frames", opcode), join(fragmented(opcode, p, len(p)/65536)...), echo(p)),
+			echoed(fmt.Sprintf("9 opcode %d of 64 KiB in frames of one byte", opcode), join(fragmented(opcode, payload(64*kib), 1)...), echo(payload(64*kib))))
 		for n := 64; n <= 2048; n *= 2 {
 			p := payload(mib)
 			sessions = append(sessions, echoed(fmt.Sprintf("9 opcode %d of 1 MiB in writes of %d", opcode, n), chopped(n, final(opcode, p)), echo(p)))

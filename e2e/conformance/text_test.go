@@ -102,5 +102,5 @@ func TestText(t *testing.T) {
 			session{name + " in a later fragment", join(frame(wire.Text, until[:1]), final(wire.Ping, "p"), frame(wire.Continuation, until[1:])), []wire.Frame{pong("p")}, 1007},
 			session{name + " as binary", join(final(wire.Binary, around)), []wire.Frame{binary(around)}, 0})
 	}
-	run(t, server(t), sessions)
+	runEach(t, sessions)
 }
