@@ -3,6 +3,7 @@ package hub_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/doyasa/doyasa/hub"
+	"github.com/doyasa/doyasa/internal/journal"
 	"github.com/doyasa/doyasa/internal/journaltest"
 	"pgregory.net/rapid"
 )
@@ -25,6 +27,24 @@ func TestModel(t *testing.T) {
 	t.Run("Memory", func(t *testing.T) {
 		checkModel(t, func(w *world) hub.Journal {
 			return hub.NewMemory(hub.MemoryOptions{Messages: 3, MaxAge: time.Minute})
+		})
+	})
+	t.Run("Embedded", func(t *testing.T) {
+		checkModel(t, func(w *world) hub.Journal {
+			dir, err := os.MkdirTemp(t.TempDir(), "")
+			if err != nil {
+				w.Fatal(err)
+			}
+			j, err := journal.OpenEmbedded(journal.Options{Dir: dir, Limits: journal.Limits{Messages: 3, MaxAge: time.Minute}})
+			if err != nil {
+				w.Fatal(err)
+			}
+			w.stop = func() {
+				if err := j.Stop(); err != nil {
+					w.Error(err)
+				}
+			}
+			return j
 		})
 	})
 	t.Run("Async", func(t *testing.T) {
@@ -76,7 +96,8 @@ type world struct {
 	*rapid.T
 	hub     *hub.Hub
 	journal hub.Journal
-	async   *journaltest.Async // nil with Memory
+	async   *journaltest.Async // nil with the others
+	stop    func()             // ends the journal; nil if it needs no end
 	release func()             // lets the hub goroutine go on; nil while it is not held
 
 	clients    []*client
@@ -236,6 +257,9 @@ func (w *world) close() {
 	w.hub.Close()
 	if w.async != nil {
 		w.async.Stop()
+	}
+	if w.stop != nil {
+		w.stop()
 	}
 	w.publishers.Wait()
 }

@@ -32,17 +32,24 @@ func TestModel(t *testing.T) {
 	happen := rapid.Custom(func(t *rapid.T) happening {
 		return happening{rapid.SampledFrom(happenings).Draw(t, "what"), rapid.IntRange(0, 2).Draw(t, "who"), rapid.IntRange(1, 9).Draw(t, "times")}
 	})
-	for range 8 { // a hundred schedules each: some faults show in one of several hundred
-		rapid.Check(t, walkSchedule(t, happen))
-	}
+	t.Run("memory", func(t *testing.T) {
+		for range 8 { // a hundred schedules each: some faults show in one of several hundred
+			rapid.Check(t, walkSchedule(t, happen, false))
+		}
+	})
+	t.Run("durable", func(t *testing.T) { rapid.Check(t, walkSchedule(t, happen, true)) })
 }
 
-func walkSchedule(t *testing.T, happen *rapid.Generator[happening]) func(*rapid.T) {
+func walkSchedule(t *testing.T, happen *rapid.Generator[happening], durable bool) func(*rapid.T) {
 	return func(rt *rapid.T) {
 		n := rapid.IntRange(1, 60).Draw(rt, "steps") // left to itself, most of rapid's slices are short
 		schedule := rapid.SliceOfN(happen, n, n).Draw(rt, "schedule")
 		var wrong error
-		synctest.Test(t, func(t *testing.T) { wrong = walk(t, schedule) })
+		dir := ""
+		if durable {
+			dir = t.TempDir()
+		}
+		synctest.Test(t, func(t *testing.T) { wrong = walk(t, schedule, dir) })
 		if wrong != nil {
 			rt.Fatal(wrong)
 		}
@@ -70,8 +77,8 @@ type journey struct {
 	said    int
 }
 
-func walk(t *testing.T, schedule []happening) (wrong error) {
-	p := &play{t: t, config: config.Default(), buffer: 1 << 20, clients: make(map[string]*client), names: make(map[string]string)}
+func walk(t *testing.T, schedule []happening, dir string) (wrong error) {
+	p := &play{t: t, dir: dir, config: config.Default(), buffer: 1 << 20, clients: make(map[string]*client), names: make(map[string]string)}
 	defer p.end()
 	p.step("config buffer=3000 history.messages=5 limits.messages_per_second=0 log_bytes=1200 chunk_bytes=300")
 	w := &journey{play: p, order: make(map[string]string)}
@@ -142,6 +149,7 @@ func (w *journey) happen(what string, v *walker) {
 		w.server.Shutdown(context.Background())
 		w.http.Close()
 		<-w.serving
+		w.closeDurable()
 		w.server = nil
 	}
 	synctest.Wait()
@@ -206,6 +214,9 @@ func (w *journey) take(v *walker, line string) error {
 				return fmt.Errorf("not resumed although the place was right")
 			}
 			v.placed = false
+		}
+		if w.dir != "" && v.epoch != "" && f.Epoch != v.epoch {
+			return fmt.Errorf("the order has started over")
 		}
 		if f.Epoch != v.epoch {
 			v.epoch, v.last, v.said, v.given = f.Epoch, 0, nil, make(map[string]uint64)

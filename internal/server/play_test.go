@@ -27,6 +27,7 @@ import (
 	"github.com/doyasa/doyasa/hub"
 	"github.com/doyasa/doyasa/internal/config"
 	"github.com/doyasa/doyasa/internal/conntest"
+	"github.com/doyasa/doyasa/internal/journal"
 	"github.com/doyasa/doyasa/internal/journaltest"
 	"github.com/doyasa/doyasa/wsproto"
 )
@@ -101,6 +102,9 @@ type play struct {
 	journal *journaltest.Async
 	refuse  bool // by the journal
 
+	dir     string           // of a durable journal; "" for none
+	durable *journal.Journal // open while the server is
+
 	server   *Server // nil until the first step that needs it
 	listener *conntest.Listener
 	http     *http.Server
@@ -123,6 +127,13 @@ func (p *play) open() {
 	s, err := New(Options{Config: p.config, Log: zerolog.Nop(), Page: fstest.MapFS{"index.html": {Data: []byte("page")}}})
 	if err != nil {
 		p.t.Fatal(err)
+	}
+	if p.dir != "" {
+		limits := journal.Limits{Messages: p.config.History.Messages, Bytes: int(p.config.History.Bytes), TotalBytes: int(p.config.History.TotalBytes)}
+		if p.durable, err = journal.OpenEmbedded(journal.Options{Dir: p.dir, Limits: limits}); err != nil {
+			p.t.Fatal(err)
+		}
+		p.hub.Journal = p.durable
 	}
 	if p.hub != (hub.Options{}) {
 		p.hub.DefaultRoom, p.hub.MaxRooms = p.config.Rooms.Default, p.config.Rooms.Max
@@ -153,6 +164,16 @@ func (p *play) end() {
 	}
 	if p.journal != nil {
 		p.journal.Stop()
+	}
+	p.closeDurable()
+}
+
+func (p *play) closeDurable() {
+	if p.durable != nil {
+		if err := p.durable.Stop(); err != nil {
+			p.t.Error(err)
+		}
+		p.durable = nil
 	}
 }
 
