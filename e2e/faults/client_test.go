@@ -82,14 +82,7 @@ func (c *client) visit(ctx context.Context) error {
 
 // message is read by hand: there are very many.
 func (c *client) message(b []byte) {
-	number := func(key string) (n uint64) {
-		at := bytes.Index(b, []byte(key)) + len(key)
-		for ; b[at] >= '0' && b[at] <= '9'; at++ {
-			n = n*10 + uint64(b[at]-'0')
-		}
-		return n
-	}
-	seq, prev := number(`"seq":`), number(`"prev":`)
+	seq, prev := field(b, `"seq":`), field(b, `"prev":`)
 	at := bytes.Index(b, []byte(`"id":"`)) + 6
 	id := string(b[at : at+36])
 	if seq > c.last { // else it only answers a retry
@@ -97,6 +90,14 @@ func (c *client) message(b []byte) {
 		c.ledger.received(c.number, receipt{kind: "message", id: id, seq: seq, prev: prev})
 	}
 	c.settled(id, acknowledged)
+}
+
+// field is the number behind a key.
+func field(b []byte, key string) (n uint64) {
+	for at := bytes.Index(b, []byte(key)) + len(key); b[at] >= '0' && b[at] <= '9'; at++ {
+		n = n*10 + uint64(b[at]-'0')
+	}
+	return n
 }
 
 func (c *client) settled(id string, o outcome) {

@@ -340,3 +340,15 @@ func TestPowerCut(t *testing.T) {
 		stop(t, j)
 	}
 }
+
+// A room of which nothing is left, not even the record of a trim, is missed.
+func TestLostRoom(t *testing.T) {
+	dir := t.TempDir()
+	j := openIn(t, Options{Dir: dir})
+	say(t, j, "s", 0, 10)
+	say(t, j, "r", 0, 10)
+	j.purge(messageSubject("s"), 10)
+	stop(t, j)
+	_, err := OpenEmbedded(Options{Dir: dir})
+	wantLine(t, err, "damaged", "10 are missing", dir)
+}

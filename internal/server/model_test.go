@@ -37,7 +37,11 @@ func TestModel(t *testing.T) {
 			rapid.Check(t, walkSchedule(t, happen, false))
 		}
 	})
-	t.Run("durable", func(t *testing.T) { rapid.Check(t, walkSchedule(t, happen, true)) })
+	t.Run("durable", func(t *testing.T) {
+		for range 3 {
+			rapid.Check(t, walkSchedule(t, happen, true))
+		}
+	})
 }
 
 func walkSchedule(t *testing.T, happen *rapid.Generator[happening], durable bool) func(*rapid.T) {
