@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 // pagers is how many pages are read from the store at once.
 const pagers = 4
 
-// readTimeout is how long the store is waited for with one message.
+// readTimeout is how long the store is waited for with a page.
 const readTimeout = 10 * time.Second
 
 // Page implements hub.Journal. What is in memory is answered at once.
@@ -142,9 +143,12 @@ func (pg *pager) read(name string, entries []entry) ([]*hub.Message, error) {
 		}
 		pg.asked++
 	}
+	// Not NextMsg with a timeout: its timers are shared, which testing/synctest forbids.
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
 	read := make([]*hub.Message, len(entries))
 	for n := 0; n < len(entries); {
-		msg, err := pg.sub.NextMsg(readTimeout)
+		msg, err := pg.sub.NextMsgWithContext(ctx)
 		if err != nil {
 			return nil, j.store.explain(fmt.Errorf("the history of room %s cannot be read: %w", name, err))
 		}
@@ -224,9 +228,11 @@ func (pg *pager) scan(from uint64) ([]raw, error) {
 	if err := pg.journal.nc.PublishRequest(directGet(pg.journal.stream), inbox, request); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
 	var got []raw
 	for {
-		msg, err := pg.sub.NextMsg(readTimeout)
+		msg, err := pg.sub.NextMsgWithContext(ctx)
 		if err != nil {
 			return got, err
 		}
