@@ -179,16 +179,7 @@ func certificate(t *testing.T, dir, name string, until time.Time) (cert, key str
 	return write(".crt", "CERTIFICATE", der), write(".key", "PRIVATE KEY", pkcs8)
 }
 
-// has reports whether the program has a setting: rows wait for their feature.
-func has(t *testing.T, key string) bool {
-	_, stdout, _ := doyasa.Run(t, t.TempDir(), nil, "serve", "--help")
-	return strings.Contains(stdout, "--"+key+" ")
-}
-
 func runTLS(t *testing.T, s *stand) {
-	if !has(t, "tls-cert") {
-		t.Skip("no TLS yet")
-	}
 	dir := t.TempDir()
 	cert, key := certificate(t, dir, "a", time.Now().Add(24*time.Hour))
 	other, otherKey := certificate(t, dir, "b", time.Now().Add(24*time.Hour))
