@@ -12,7 +12,7 @@ check:
 
 # The packages of e2e one at a time: browsers and engines need the machine. Then what became of every hostile input.
 test:
-	@for c in chromium node docker; do command -v $$c >/dev/null || echo "$$c is not here: the tests that need it are skipped"; done
+	@for c in chromium node docker nginx caddy; do command -v $$c >/dev/null || echo "$$c is not here: the tests that need it are skipped"; done
 	go test -race -shuffle=on ./... && cd e2e/peers && go test ./...
 	cd e2e && export DOYASA_BINARIES=$$(mktemp -d) && go test -race -shuffle=on -p 1 -timeout 30m ./...; status=$$?; rm -r $$DOYASA_BINARIES; cat hostile/table.txt; exit $$status
 

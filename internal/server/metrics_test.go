@@ -3,6 +3,7 @@ package server
 import (
 	"io"
 	"net/http"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -136,6 +137,26 @@ func TestMetricsAreDocumented(t *testing.T) {
 	names := regexp.MustCompile(`(?m)^# HELP (doyasa_\w+) \S`).FindAllSubmatch(body, -1)
 	if len(names) < 15 {
 		t.Fatalf("%d series of ours in\n%s", len(names), body)
+	}
+	document, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := make(map[string]bool)
+	for _, m := range regexp.MustCompile("`(doyasa_\\w+)(\\{\\w+\\})?`").FindAllSubmatch(document, -1) {
+		listed[string(m[1])] = true
+	}
+	for _, m := range names {
+		if !listed[string(m[1])] {
+			t.Errorf("docs/operations.md does not have %s", m[1])
+		}
+		delete(listed, string(m[1]))
+	}
+	for _, counted := range []string{"doyasa_refusals_total", "doyasa_closes_total", "doyasa_errors_total", "doyasa_throttled_total"} {
+		delete(listed, counted) // there once something has been counted
+	}
+	for name := range listed {
+		t.Errorf("docs/operations.md has %s, /metrics does not", name)
 	}
 }
 
