@@ -24,9 +24,11 @@ const patience = 30 * time.Second
 type Server struct {
 	Addr string // "127.0.0.1:port", of page, WebSocket and API
 
-	t    testing.TB
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended and its log is whole
+	t   testing.TB
+	cmd *exec.Cmd
+
+	expected string        // lines of the log with it are no trouble; "" for none
+	done     chan struct{} // closed when the process has ended and its log is whole
 
 	mu     sync.Mutex
 	log    strings.Builder // guarded by mu: stdout and stderr
@@ -160,6 +162,9 @@ func (s *Server) Logged(text string) map[string]any {
 // Terminate sends SIGTERM.
 func (s *Server) Terminate() { s.cmd.Process.Signal(syscall.SIGTERM) }
 
+// Expect says that lines of the log with this text are no trouble: the test is about them.
+func (s *Server) Expect(text string) { s.expected = text }
+
 // Kill ends the process as nothing ever should (SIGKILL), and returns when it is gone.
 func (s *Server) Kill() {
 	s.mu.Lock()
@@ -205,6 +210,15 @@ func (s *Server) stop() {
 		}
 	}
 	log := s.Log()
+	if s.expected != "" {
+		kept := ""
+		for line := range strings.Lines(log) {
+			if !strings.Contains(line, s.expected) {
+				kept += line
+			}
+		}
+		log = kept
+	}
 	if at := bad.FindStringIndex(log); at != nil {
 		s.t.Errorf("the server's log tells of trouble:\n%s", tail(log[:min(len(log), at[1]+8000)], 10_000))
 	} else if s.t.Failed() {
