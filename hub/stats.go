@@ -63,11 +63,18 @@ func (h *Hub) Stats() Stats {
 	return s
 }
 
-// Has tells whether a room exists just now.
+// Has tells whether a room exists just now, or has history in a journal that answers at
+// once.
 func (h *Hub) Has(room string) bool {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.rooms[room] != nil
+	exists := h.rooms[room] != nil
+	h.mu.Unlock()
+	if exists {
+		return true
+	}
+	var kept atomic.Bool
+	h.journal.Page(room, PageQuery{After: 1<<53 - 1, Limit: 1}, func(p Page, err error) { kept.Store(err == nil && p.Head > 0) })
+	return kept.Load()
 }
 
 // clock is the time since the hub was made, which never jumps.

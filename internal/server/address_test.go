@@ -6,10 +6,12 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/doyasa/doyasa/hub"
 	"github.com/doyasa/doyasa/internal/config"
 )
 
@@ -159,5 +161,35 @@ func TestHistoryRate(t *testing.T) {
 	defer nc.Close()
 	if line, err := b.Peek(20); err != nil || !strings.Contains(string(line), `"type":"hel`) {
 		t.Errorf("a member that wants no history: %q, %v, want hello", line, err)
+	}
+}
+
+// A room that the journal kept over a restart is not a new one.
+func TestRoomsPerMinuteOverARestart(t *testing.T) {
+	journal := hub.NewMemory(hub.MemoryOptions{})
+	cfg := config.Default()
+	cfg.Limits.RoomsPerMinutePerIP = 1
+	post := func(s *Server, room string) int {
+		r := httptest.NewRequest("POST", "/api/rooms/"+room+"/messages", strings.NewReader("hi"))
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		return w.Code
+	}
+	open := func() *Server {
+		s, err := New(Options{Config: cfg, Log: zerolog.Nop(), Page: fstest.MapFS{}, Journal: journal})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := open()
+	if got := []int{post(first, "kept"), post(first, "new")}; got[0] != 200 || got[1] != 429 {
+		t.Errorf("two new rooms: %v, want 200 and 429", got)
+	}
+	first.Shutdown(t.Context())
+	second := open()
+	defer second.Shutdown(t.Context())
+	if got := []int{post(second, "kept"), post(second, "new"), post(second, "newer")}; got[0] != 200 || got[1] != 200 || got[2] != 429 {
+		t.Errorf("after a restart one with history, and two new ones: %v, want 200, 200, 429", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"github.com/rs/zerolog"
 
 	"github.com/doyasa/doyasa/hub"
 )
@@ -89,7 +90,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 	select {
 	case got := <-read:
 		if got.err != nil {
-			s.log.Error().Err(got.err).Msg("history could not be read")
+			s.lines.event(&s.log, zerolog.ErrorLevel, from.network).Err(got.err).Msg("history could not be read")
 			answerError(w, http.StatusServiceUnavailable, errInternal.code, "history could not be read", time.Second)
 			return
 		}
@@ -153,7 +154,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.Payload = []byte(text)
-	s.publish(w, r, room, m)
+	s.publish(w, r, from, room, m)
 }
 
 // mayPost tells whether an address may say one more message in a room, and make that if it is new, or answers that it may not.
@@ -196,7 +197,7 @@ func cleanBody(body []byte, textBytes int) (string, *clientError) {
 }
 
 // publish says m and answers with it as it was stored.
-func (s *Server) publish(w http.ResponseWriter, r *http.Request, room string, m *hub.Message) {
+func (s *Server) publish(w http.ResponseWriter, r *http.Request, from requester, room string, m *hub.Message) {
 	ctx, cancel := context.WithTimeout(r.Context(), publishTimeout)
 	defer cancel()
 	stored, err := s.hub.Publish(ctx, room, m)
@@ -204,13 +205,14 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, room string, m 
 	case err == nil:
 		answer(w, http.StatusOK, newMessageFrame(stored))
 	case errors.Is(err, hub.ErrRoomsFull):
+		s.note(r, from, &denial{status: http.StatusServiceUnavailable, reason: "rooms_full", setting: "rooms.max", seen: s.cfg.Rooms.Max, allowed: s.cfg.Rooms.Max, detail: err.Error()})
 		answerError(w, http.StatusServiceUnavailable, "rooms_full", "there are rooms.max rooms and each has somebody in it", 10*time.Second)
 	case errors.Is(err, hub.ErrBusy), errors.Is(err, hub.ErrClosed):
 		answerError(w, http.StatusServiceUnavailable, errBusy.code, errBusy.text, time.Second)
 	case errors.Is(err, hub.ErrUnavailable):
 		answerError(w, http.StatusServiceUnavailable, errNotStored.code, errNotStored.text, 30*time.Second)
 	default:
-		s.log.Error().Err(err).Msg("not stored")
+		s.lines.event(&s.log, zerolog.ErrorLevel, from.network).Err(err).Msg("not stored")
 		answerError(w, http.StatusServiceUnavailable, errInternal.code, errInternal.text, time.Second)
 	}
 }

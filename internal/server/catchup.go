@@ -3,6 +3,8 @@ package server
 import (
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/doyasa/doyasa/hub"
 	"github.com/doyasa/doyasa/wsproto"
 )
@@ -114,7 +116,7 @@ func (v *v1) read(q hub.PageQuery, then func(hub.Page)) {
 		v.session.conn.Post(func() {
 			v.reading = false
 			if err != nil {
-				v.session.log.Error().Err(err).Msg("history could not be read")
+				v.session.event(zerolog.ErrorLevel).Err(err).Msg("history could not be read")
 				v.session.catching = false
 				v.session.close(wsproto.CloseTryAgainLater, errInternal.code, nil)
 				return

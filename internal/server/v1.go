@@ -168,7 +168,7 @@ func (v *v1) notice(n hub.Notice) {
 		}
 		wrong := refusal(n.Err)
 		if wrong == errInternal { // the others are told by whom they concern, once
-			v.session.log.Error().Err(n.Err).Msg("not stored")
+			v.session.event(zerolog.ErrorLevel).Err(n.Err).Msg("not stored")
 		}
 		v.send(errorFrame{Type: "error", Code: wrong.code, ID: uuid.UUID(n.ID).String(), Text: wrong.text})
 	}
