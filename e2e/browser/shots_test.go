@@ -5,13 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"image"
-	"image/color"
-	"image/draw"
 	"image/png"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -58,9 +54,17 @@ func (c cast) says(t *testing.T, name, text string) {
 	send(t, c[name], string(b))
 }
 
-// lasting lets what appears on the stage stay until a picture is taken of it.
-const lasting = `const { setTimeout: later } = window;
-window.setTimeout = (action, wait) => later(action, wait === 900 ? 1e6 : wait);`
+// lasting lets what appears on the stage stay until a picture is taken of it, and it is cleared.
+const lasting = `window.ends = []; {
+	const later = window.setTimeout;
+	window.setTimeout = (action, wait) => (wait === 900 ? ends.push(action) : later(action, wait));
+}`
+
+// clear ends what is on the stage.
+func (tb *tab) clear() {
+	tb.t.Helper()
+	get[any](tb, `document.getAnimations().forEach((a) => a.finish()), ends.splice(0).forEach((end) => end())`)
+}
 
 // still stops what moves in a tab, after so many milliseconds of its movement.
 func (tb *tab) still(after int) {
@@ -71,7 +75,6 @@ func (tb *tab) still(after int) {
 // shout has the cast press n times, and stops a tab while all of it is seen.
 func (c cast) shout(t *testing.T, n int, tb *tab) {
 	t.Helper()
-	get[any](tb, `all('.stamp').forEach((stamp) => stamp.remove())`)
 	for i := range n {
 		name := []string{"さくら", "みどり", "太郎", "Alice", "Kenji"}[i%5]
 		c.says(t, name, strings.Repeat("どやさ", []int{1, 3, 2, 5}[i%4]))
@@ -160,8 +163,8 @@ func TestShots(t *testing.T) {
 	wide := visitor("/", "はなこ", "ja", "light", size(1280, 800))
 	dark := visitor("/", "Grace", "en", "dark", size(1280, 800))
 	small := visitor("/", "はなこ", "ja", "light", phone)
-	left := visitor("/", "さくら", "ja", "light", size(640, 640))
-	right := visitor("/", "Kenji", "en", "light", size(640, 640))
+	left := visitor("/", "さくら", "ja", "light", size(640, 560))
+	right := visitor("/", "Kenji", "en", "light", size(640, 560))
 	for _, line := range talk {
 		people.says(t, line[0], line[1])
 		small.wait(fmt.Sprintf(`one('main').innerText.includes(%s)`, quote(line[1][:3])))
@@ -175,26 +178,46 @@ func TestShots(t *testing.T) {
 		name string
 		tb   *tab
 	}{{"wide", wide}, {"dark", dark}, {"phone", small}} {
+		picture.tb.clear()
 		people.shout(t, 5, picture.tb)
 		save(picture.name, picture.tb.shot())
 	}
 	for _, tb := range []*tab{left, right} {
 		tb.waitSaid()
-		get[any](tb, `all('.stamp').forEach((stamp) => stamp.remove())`)
+		tb.clear()
 	}
-	left.click(seal)
-	for _, tb := range []*tab{left, right} {
-		tb.wait(`one('.stamp')`)
-		tb.waitSaid()
-		tb.still(200)
+	var reel film
+	reel.add(120, sideBySide(left.shot(), right.shot()))
+	for _, pressed := range []*tab{left, right} {
+		pressed.click(seal)
+		for _, tb := range []*tab{left, right} {
+			tb.wait(`one('.stamp')`)
+			tb.waitSaid()
+		}
+		for _, at := range []int{20, 70, 120, 190, 280, 400, 540, 700, 880} {
+			left.still(at)
+			right.still(at)
+			reel.add(map[bool]int{true: 5, false: 9}[at < 120], sideBySide(left.shot(), right.shot()))
+		}
+		for _, tb := range []*tab{left, right} {
+			tb.clear()
+			get[any](tb, `one('#streak').hidden = true`)
+		}
+		reel.add(160, sideBySide(left.shot(), right.shot()))
 	}
-	save("tabs", sideBySide(left.shot(), right.shot()))
+	reel.save(t, filepath.Join(st.folder, "tabs.gif"))
 
-	people.shout(t, 200, wide)
+	wide.clear()
+	// Each of the first ones is waited for, so that everybody is on the stage and not the fastest alone.
+	for n := range 36 {
+		people.says(t, []string{"さくら", "みどり", "太郎", "Alice", "Kenji"}[n%5], strings.Repeat("どやさ", []int{1, 3, 1, 2, 1, 5}[n%6]))
+		wide.wait(fmt.Sprintf(`all('.stamp').length > %d`, n))
+	}
+	people.shout(t, 160, wide)
 	wide.wait(`one('.burst')`)
 	wide.still(200)
 	save("burst", wide.shot())
-	get[any](wide, `document.getAnimations().forEach((a) => a.finish())`)
+	wide.clear()
 	wide.click(peopleButton)
 	wide.wait(`one('dialog').open`)
 	save("panel", wide.shot())
@@ -271,7 +294,7 @@ func TestShotsOfTrouble(t *testing.T) {
 		tb.wait(`!one('#streak').hidden`)
 		tb.still(200)
 		st.save("streak-"+get[string](tb, `document.documentElement.lang`), tb.shot())
-		get[any](tb, `all('.stamp').forEach((stamp) => stamp.remove())`)
+		tb.clear()
 		tb.click(peopleButton)
 		tb.wait(`one('dialog').open`)
 		st.save("many-"+get[string](tb, `document.documentElement.lang`), tb.shot())
@@ -283,47 +306,4 @@ func TestShotsOfTrouble(t *testing.T) {
 	tablet.visit("http://" + s.Addr + "/r/a%20b")
 	tablet.wait(`one('` + status + `').textContent !== ''`)
 	st.save("refused", tablet.shot())
-}
-
-// sideBySide puts two pictures beside each other on a desk.
-func sideBySide(left, right image.Image) image.Image {
-	const gap = 12
-	size := left.Bounds().Size()
-	both := image.NewRGBA(image.Rect(0, 0, 2*size.X+3*gap, size.Y+2*gap))
-	draw.Draw(both, both.Bounds(), image.NewUniform(color.RGBA{0xcf, 0xc7, 0xb8, 0xff}), image.Point{}, draw.Src)
-	for i, picture := range []image.Image{left, right} {
-		at := image.Pt(gap+i*(size.X+gap), gap)
-		draw.Draw(both, image.Rectangle{at, at.Add(size)}, picture, picture.Bounds().Min, draw.Src)
-	}
-	return both
-}
-
-// fewColours is the picture in at most 256 of its colours: the most frequent ones that can be told apart.
-func fewColours(picture image.Image) image.Image {
-	bounds := picture.Bounds()
-	count := map[color.RGBA]int{}
-	each := func(visit func(x, y int, c color.RGBA)) {
-		for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
-			for x := bounds.Min.X; x < bounds.Max.X; x++ {
-				visit(x, y, color.RGBAModel.Convert(picture.At(x, y)).(color.RGBA))
-			}
-		}
-	}
-	each(func(_, _ int, c color.RGBA) { count[c]++ })
-	var palette color.Palette
-	taken := map[[3]uint8]bool{}
-	for _, c := range slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int { return count[b] - count[a] }) {
-		step := [3]uint8{c.R >> 3, c.G >> 3, c.B >> 3}
-		if !taken[step] && len(palette) < 256 {
-			taken[step] = true
-			palette = append(palette, c)
-		}
-	}
-	few := image.NewPaletted(bounds, palette)
-	nearest := map[color.RGBA]uint8{}
-	for c := range count {
-		nearest[c] = uint8(palette.Index(c))
-	}
-	each(func(x, y int, c color.RGBA) { few.SetColorIndex(x, y, nearest[c]) })
-	return few
 }

@@ -99,6 +99,13 @@ func TestScrollBack(t *testing.T) {
 	tb.wait(`one('#pill').checkVisibility()`)
 	tb.press(escape)
 	tb.wait(atBottom)
+	// Nothing was missed up there, so nothing is unread.
+	tb.say("自分で")
+	tb.waitText("自分で")
+	tb.waitSaid()
+	if n := get[int](tb, `all('.unread').length`); n > 0 {
+		t.Error("one's own words are told to be unread")
+	}
 	// Within 50 px of the end, it sticks to it.
 	get[any](tb, `one('main').scrollTop -= 40`)
 	post(t, s, "doyasa", "外", "くっつく")

@@ -131,45 +131,63 @@ func (tb *tab) waitNoted(text string) {
 	tb.waitReceived(func(f frame) bool { return f.Text == text })
 }
 
-// TestDuplicated duplicates a tab, storage and all: the new one is a member of its own, and the old one stays who it was.
+// TestDuplicated duplicates a tab, storage and all, that is in front or out of sight: the new one is a member of its own, and the old
+// one stays who it was.
 func TestDuplicated(t *testing.T) {
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
-	tb := open(t, browser, s, "/")
-	other := open(t, browser, s, "/")
-	tb.say("ひとり")
-	other.waitText("ひとり")
-	tb.do(chromedp.Focus(chromedp.CSS(field)))
-	tb.write("書きかけ")
-	// A window that is opened by a page gets a copy of its sessionStorage, as a duplicated tab does.
-	found := chromedp.WaitNewTarget(tb.ctx, func(info *target.Info) bool { return strings.Contains(info.URL, s.Addr) })
-	if _, err := chromedp.Run(tb.ctx, chromedp.Evaluate[chromedp.Void](`window.open(location.href), undefined`, func(p *runtime.EvaluateParams) {
-		p.UserGesture = new(bool)
-		*p.UserGesture = true
-	})); err != nil {
-		t.Fatal(err)
-	}
-	twin := newTab(t, browser, []chromedp.ContextOption{chromedp.WithTargetID(<-found)})
-	get[any](twin, finders)
-	twin.front()
-	twin.waitLive()
-	if !get[bool](twin, `Object.keys(sessionStorage).length > 0 && one('textarea').value === '書きかけ'`) {
-		t.Error("the storage was not copied: this was no duplicate")
-	}
-	other.wait(`one('#people').textContent === '3人'`)
-	for _, tb := range []*tab{twin, tb} {
-		tb.front()
-		get[any](tb, `one('textarea').select()`)
-		tb.say("だれ?")
-		tb.waitSaid()
-	}
-	other.wait(`all('` + texts + `').length === 3`)
-	said := other.messages()
-	if said[0].From.ID != said[2].From.ID {
-		t.Errorf("the original has become another: %+v, then %+v", said[0].From, said[2].From)
-	}
-	if said[0].From.ID == said[1].From.ID {
-		t.Errorf("original and duplicate are one person: %+v", said[1].From)
+	for _, c := range []struct {
+		name, room string
+		isHidden   bool
+	}{
+		{"in front", "front", false},
+		{"out of sight", "hidden", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tb, cover := pair(t, browser, "http://"+s.Addr+"/r/"+c.room)
+			other := open(t, browser, s, "/r/"+c.room)
+			tb.front()
+			tb.say("ひとり")
+			other.waitText("ひとり")
+			tb.waitSaid()
+			tb.do(chromedp.Focus(chromedp.CSS(field)))
+			tb.write("書きかけ")
+			if c.isHidden {
+				cover.front()
+				tb.wait(`document.visibilityState === 'hidden'`)
+			}
+			// A window that is opened by a page gets a copy of its sessionStorage, as a duplicated tab does.
+			found := chromedp.WaitNewTarget(tb.ctx, func(info *target.Info) bool { return strings.Contains(info.URL, s.Addr) })
+			if _, err := chromedp.Run(tb.ctx, chromedp.Evaluate[chromedp.Void](`window.open(location.href), undefined`, func(p *runtime.EvaluateParams) {
+				p.UserGesture = new(bool)
+				*p.UserGesture = true
+			})); err != nil {
+				t.Fatal(err)
+			}
+			twin := newTab(t, browser, []chromedp.ContextOption{chromedp.WithTargetID(<-found)})
+			get[any](twin, finders)
+			twin.front()
+			twin.waitLive()
+			if !get[bool](twin, `Object.keys(sessionStorage).length > 0 && one('textarea').value === '書きかけ'`) {
+				t.Error("the storage was not copied: this was no duplicate")
+			}
+			other.wait(`one('#people').textContent === '3人'`)
+			twin.waitLive()
+			for _, tb := range []*tab{twin, tb} {
+				tb.front()
+				get[any](tb, `one('textarea').select()`)
+				tb.say("だれ?")
+				tb.waitSaid()
+			}
+			other.wait(`all('` + texts + `').length === 3`)
+			said := other.messages()
+			if said[0].From.ID != said[2].From.ID {
+				t.Errorf("the original has become another: %+v, then %+v", said[0].From, said[2].From)
+			}
+			if said[0].From.ID == said[1].From.ID {
+				t.Errorf("original and duplicate are one person: %+v", said[1].From)
+			}
+		})
 	}
 }
 

@@ -105,6 +105,16 @@ test('a gap whose page cannot be had stays, to be asked for again', async () => 
 	assert.deepEqual(shown(store), [1, 'idle 2-8', 9]);
 });
 
+test('a page that fails once is asked for again: what the network lost need not be asked for by hand', async () => {
+	let asked = 0;
+	const page = { epoch: 'e1', first: 1, last: 3, messages: [message(2), message(3)] };
+	const store = createStore({ fetchPage: async () => (asked++ ? page : Promise.reject(new Error('cut'))) });
+	for (const f of [hello({ seq: 1 }), message(1), live(1), message(4)]) store.frame(f);
+	await settle();
+	await settle();
+	assert.deepEqual([shown(store), asked], [[1, 2, 3, 4], 2]);
+});
+
 test('history trimmed beneath a sleeping tab is announced', async () => {
 	const { store, take } = setUp([90, 91, 92].map((n) => message(n)));
 	take(hello({ seq: 3 }), message(3), live(3));
