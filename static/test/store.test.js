@@ -258,3 +258,14 @@ test('any schedule of cuts, gaps and trims: shown is a gapless run, or the hole 
 		if (items.length) assert.equal(items.at(-1).last >= all.at(-1).seq, true, 'up to the head');
 	}
 });
+
+test('the answer to a retry, however old, is shown once and moves nobody back', async () => {
+	const { store, seen, take } = setUp();
+	take(hello(), live(0), ...Array.from({ length: 300 }, (_, i) => message(i + 1)));
+	const before = shown(store);
+	take(message(3));
+	assert.deepEqual([store.last, seen.at(-1)], [300, [3, false]]);
+	take(message(301));
+	await settle();
+	assert.deepEqual(shown(store), [...before, 301]);
+});
