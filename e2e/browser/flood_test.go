@@ -79,3 +79,29 @@ func TestX13Paste(t *testing.T) {
 		t.Errorf("%d texts were sent, want 1", len(said))
 	}
 }
+
+// TestX13SendWhileClosing says something while the connection is on its way to its end: the text waits where it can be seen, and goes
+// out once over the next.
+func TestX13SendWhileClosing(t *testing.T) {
+	browser := newChromium(t, "")
+	s := doyasa.Start(t)
+	tb := open(t, browser, s, "/", `{
+		const Socket = window.WebSocket;
+		window.WebSocket = class extends Socket { constructor(...about) { super(...about); window.socket = this; } };
+	}`)
+	tb.do(chromedp.Focus(chromedp.CSS(field)))
+	tb.write("閉じるところ")
+	state := get[int](tb, `(socket.close(), one('button[type="submit"]').click(), socket.readyState)`)
+	if state != 2 {
+		t.Errorf("the socket's state was %d, want 2, closing", state)
+	}
+	tb.wait(`one('#statusNow').checkVisibility()`) // nobody asked for this end, so the page does not go on by itself
+	tb.wait(`one('` + waiting + `').textContent.includes('閉じるところ')`)
+	tb.click(`#statusNow`)
+	tb.waitText("閉じるところ")
+	tb.waitSaid()
+	tb.wantTexts("after all", "閉じるところ")
+	if said := tb.said(); len(said) != 1 {
+		t.Errorf("sent %d times, want once", len(said))
+	}
+}
