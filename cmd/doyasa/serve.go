@@ -71,7 +71,7 @@ func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os
 	if err != nil {
 		return err
 	}
-	public := newHTTPServer(ctx, app.Handler(), l.Limits, log)
+	public := newHTTPServer(ctx, app, app.Handler(), l.Limits, log)
 	failed := make(chan error, 2) // why a listener ended, from each one's goroutine; never closed
 	if l.TLS == (config.TLS{}) {
 		go func() { failed <- public.Serve(listener) }()
@@ -89,7 +89,7 @@ func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os
 		if err != nil {
 			return errors.Join(err, public.Close())
 		}
-		ops := newHTTPServer(ctx, app.OpsHandler(), l.Limits, log)
+		ops := newHTTPServer(ctx, app, app.OpsHandler(), l.Limits, log)
 		go func() { failed <- ops.Serve(opsListener) }()
 		servers = append(servers, ops)
 		log.Info().Stringer("address", opsListener.Addr()).Msg("health and metrics are here only")
@@ -141,7 +141,7 @@ const (
 
 // newHTTPServer speaks HTTP/1.1 only: a WebSocket handshake (RFC 6455 section 4.1) takes a connection over whole, which no
 // stream of HTTP/2 can give.
-func newHTTPServer(ctx context.Context, h http.Handler, limits config.Limits, log zerolog.Logger) *http.Server {
+func newHTTPServer(ctx context.Context, app *server.Server, h http.Handler, limits config.Limits, log zerolog.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Server{
@@ -154,6 +154,7 @@ func newHTTPServer(ctx context.Context, h http.Handler, limits config.Limits, lo
 		Protocols:         protocols,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          httpLog(log),
+		ConnState:         app.ConnState,
 	}
 }
 

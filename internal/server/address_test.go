@@ -193,3 +193,22 @@ func TestRoomsPerMinuteOverARestart(t *testing.T) {
 		t.Errorf("after a restart one with history, and two new ones: %v, want 200, 200, 429", got)
 	}
 }
+
+// Whatever a visitor writes into X-Forwarded-For, what the trusted proxy has added behind
+// it counts.
+func FuzzForwarded(f *testing.F) {
+	for _, seed := range []string{"", "10.0.0.1", "198.51.100.7, 10.0.0.2", ",", "[::1]:80", "unknown", "10.0.0.1,,10.0.0.1", "\x00", strings.Repeat("10.0.0.1,", 1000)} {
+		f.Add(seed)
+	}
+	s := &Server{log: zerolog.Nop(), proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	f.Fuzz(func(t *testing.T, forged string) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = "10.0.0.1:5"
+		for _, fields := range [][]string{{forged + ", 203.0.113.9"}, {forged, "203.0.113.9"}, {forged + ",203.0.113.9, 10.0.0.7"}} {
+			r.Header["X-Forwarded-For"] = fields
+			if got := s.requesterOf(r); got.addr.String() != "203.0.113.9" {
+				t.Errorf("%q: it comes from %s, want 203.0.113.9", fields, got.addr)
+			}
+		}
+	})
+}

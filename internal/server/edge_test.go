@@ -71,6 +71,7 @@ func newEdge(t *testing.T, change func(*config.Config)) *edge {
 		defer e.handlers.Done()
 		handler.ServeHTTP(w, r)
 	}))
+	e.http.Config.ConnState = e.s.ConnState
 	e.http.Config.ReadHeaderTimeout = cfg.Limits.HandshakeTimeout
 	e.http.Config.MaxHeaderBytes = 16 << 10
 	e.http.Start()

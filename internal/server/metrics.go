@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -34,6 +35,7 @@ type metrics struct {
 	lagBytes atomic.Int64 // by so much together
 	timed    atomic.Int64 // sessions whose deliveries are timed
 	sessions atomic.Int64
+	http     atomic.Int64 // connections that net/http has
 }
 
 func newMetrics(s *Server, version string) *metrics {
@@ -93,6 +95,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 
 	var sockets loop.Stats = c.server.sockets.Stats()
 	gauge("doyasa_connections", "WebSocket connections.", int64(sockets.Connections))
+	gauge("doyasa_http_connections", "Connections that are no WebSocket, or not yet.", c.metrics.http.Load())
 	gauge("doyasa_connections_limit", "How many there may be: limits.connections, or what the descriptor limit allows.", int64(c.server.maxConns))
 	gauge("doyasa_blocked_connections", "Connections whose socket takes nothing just now.", int64(sockets.Blocked))
 	total("doyasa_reads_total", "Reads from sockets.", sockets.Reads)
@@ -148,6 +151,17 @@ func batches(s hub.Stats) prometheus.Metric {
 		}
 	}
 	return prometheus.MustNewConstHistogram(desc, count, float64(s.Messages), buckets)
+}
+
+// ConnState is what an http.Server must call as its ConnState, so that /metrics shows
+// those who have not made their request yet as well.
+func (s *Server) ConnState(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.metrics.http.Add(1)
+	case http.StateHijacked, http.StateClosed:
+		s.metrics.http.Add(-1)
+	}
 }
 
 // closed counts the end of a connection.

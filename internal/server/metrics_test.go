@@ -125,6 +125,21 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// Who has not sent a request yet shows, and no more once it is a WebSocket, or gone.
+func TestMetricsOfHalfOpenHandshakes(t *testing.T) {
+	e := newEdge(t, nil)
+	e.eventually("doyasa_http_connections", 1) // that of the scrapes
+	half, whole := e.dial(), e.dial()
+	defer half.Close()
+	defer whole.Close()
+	e.eventually("doyasa_http_connections", 3)
+	io.WriteString(whole, handshake)
+	e.eventually("doyasa_http_connections", 2)
+	half.Close()
+	e.eventually("doyasa_http_connections", 1)
+	e.eventually("doyasa_connections", 1)
+}
+
 // Every series has a help text, and docs/operations.md a row.
 func TestMetricsAreDocumented(t *testing.T) {
 	e := newEdge(t, nil)
