@@ -158,7 +158,8 @@ func runUnsaid(t *testing.T, s *stand, stream []byte) {
 	}
 }
 
-// runBytewise plays every vector again in segments of one byte, those of large messages apart.
+// runBytewise plays every vector again in segments of one byte, those of large messages apart; in the soak also cut in two at every
+// offset, as the assembler's and the session's own tests always do.
 func runBytewise(t *testing.T, s *stand) {
 	for _, v := range streams(t) {
 		if len(v.Wire()) > 1000 {
@@ -175,6 +176,10 @@ func runBytewise(t *testing.T, s *stand) {
 			}
 		}
 		t.Run(v.Name, func(t *testing.T) { playStream(t, s, v, writes) })
+		stream := v.Wire()
+		for cut := 1; soak && cut < len(stream); cut++ {
+			playStream(t, s, v, []vectors.Write{{Bytes: stream[:cut]}, {Bytes: stream[cut:], Pause: time.Millisecond}})
+		}
 	}
 }
 

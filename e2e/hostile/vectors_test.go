@@ -62,6 +62,7 @@ func streams(t *testing.T) []vectors.Stream {
 // playStream plays a case of stream.txt or hostile.txt in the bystanders' room, where its messages are theirs as well.
 func playStream(t *testing.T, s *stand, v vectors.Stream, writes []vectors.Write) {
 	p := s.dial(t, "")
+	defer p.Close()
 	left := v.Early
 	written := make(chan struct{}) // closed when there is nothing more to write
 	go func() {
