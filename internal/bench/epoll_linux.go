@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -119,11 +120,10 @@ func (t *epoll) write(i int, b []byte) int {
 	if t.fds[i] < 0 {
 		return len(b)
 	}
-	n, err := unix.Write(int(t.fds[i]), b)
-	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
+	n, errno := transfer(unix.SYS_WRITE, t.fds[i], b)
+	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
 		return len(b) // the end of the connection shows when it is read
 	}
-	n = max(n, 0)
 	if blocked := t.state[i]&wantsWrite != 0; blocked != (n < len(b)) {
 		t.state[i] ^= wantsWrite
 		t.interest(i)
@@ -193,15 +193,24 @@ func (t *epoll) happened(i int, events uint32, h handler) {
 	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 || t.fds[i] < 0 || t.state[i]&^wantsWrite != stateReading {
 		return
 	}
-	n, err := unix.Read(int(t.fds[i]), t.buf)
+	n, errno := transfer(unix.SYS_READ, t.fds[i], t.buf)
 	switch {
 	case n > 0:
 		h.received(i, t.buf[:n])
-	case n == 0 && err == nil:
+	case errno == 0:
 		h.gone(i, io.EOF)
-	case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR):
-		h.gone(i, err)
+	case errno != unix.EAGAIN && errno != unix.EINTR:
+		h.gone(i, errno)
 	}
+}
+
+// transfer reads or writes a socket that does not block, so the scheduler need not hear of it. n is 0 with an error.
+func transfer(call uintptr, fd int32, b []byte) (n int, errno unix.Errno) {
+	r, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(r), 0
 }
 
 func (t *epoll) shutdown() {

@@ -3,7 +3,8 @@ package bench
 import "time"
 
 // A room is held to one order: that in which its messages were first seen by any member. Every other member must see the same run
-// of them. Each delivery costs one comparison with the entry that is due; only what differs is looked into.
+// of them. Each delivery costs one comparison with the entry that is due; only what differs is looked into. If the one who is read
+// first has a fault of its own, the others count as out of its order: which of two orders is the right one, nobody can tell.
 type room struct {
 	name        string
 	group       int

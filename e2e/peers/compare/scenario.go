@@ -152,23 +152,38 @@ var scenarios = []scenario{
 			{what: "CPU per delivery with two lanes, × one", of: ratio(cpuPerDelivery, "two lanes", "one lane"), bound: 1.15},
 		},
 	},
-	sweep("rates", "latency against rate: 1,000 clients", "--rate", []int{10, 25, 50, 75, 100, 150, 200}, func(int) []string {
+	others(),
+	sweep("rates", "latency against rate: 1,000 clients", "--rate", []int{10, 25, 50, 75, 100, 150}, func(int) []string {
 		return []string{"--connections", "1000", "--senders", "10"}
 	}),
-	sweep("sizes", "cost against room size: 50,000 deliveries a second", "--connections", []int{10, 30, 100, 300, 1000, 3000, 10000}, func(n int) []string {
+	sweep("sizes", "cost against room size: 50,000 deliveries a second", "--connections", []int{10, 50, 200, 1000, 3000, 10000}, func(n int) []string {
 		return []string{"--senders", strconv.Itoa(min(n, 50)), "--rate", strconv.Itoa(50000 / n)}
 	}),
 }
 
 // sweep measures everybody at several values of one flag, for the plots. Nothing is asked of the figures.
 func sweep(name, title, flag string, values []int, more func(int) []string) scenario {
-	s := scenario{name: name, title: title, rounds: 1, seconds: 3}
+	s := scenario{name: name, title: title, rounds: 1, seconds: 2}
 	for _, v := range values {
 		for _, r := range everybody {
 			r.label += "@" + strconv.Itoa(v)
 			r.args = append([]string{flag, strconv.Itoa(v)}, more(v)...)
 			s.runs = append(s.runs, r)
 		}
+	}
+	return s
+}
+
+// others measures everybody where sweeps do not: in a flood, and with idle connections.
+func others() scenario {
+	s := scenario{name: "others", title: "everybody in a flood to 1,000 clients, and with 10,000 idle ones", rounds: 1, seconds: 3}
+	for _, r := range everybody {
+		flood, idle := r, r
+		flood.label += "@flood"
+		flood.args = []string{"--connections", "1000", "--senders", "4", "--flood", "16"}
+		idle.label += "@idle"
+		idle.args = []string{"--connections", "10000", "--idle"}
+		s.runs = append(s.runs, flood, idle)
 	}
 	return s
 }

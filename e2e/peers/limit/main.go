@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -210,7 +211,7 @@ func (l *loop) toAll(b []byte) {
 			c.out = append(c.out, b...)
 			continue
 		}
-		if n, _ := unix.Write(fd, b); n < len(b) { // an error shows when it is read
+		if n := write(fd, b); n < len(b) { // an error shows when it is read
 			c := l.clients[fd]
 			c.out = append(c.out, b[max(n, 0):]...)
 			unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT, Fd: int32(fd)})
@@ -218,10 +219,16 @@ func (l *loop) toAll(b []byte) {
 	}
 }
 
+// write is write(2) and nothing else: it does not tell the scheduler of a call that cannot block. It returns 0 or less for an error.
+func write(fd int, b []byte) int {
+	n, _, _ := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n)
+}
+
 // drain writes what a client's socket has not taken before.
 func (l *loop) drain(fd int) {
 	c := l.clients[fd]
-	n, _ := unix.Write(fd, c.out)
+	n := write(fd, c.out)
 	c.out = c.out[:copy(c.out, c.out[max(n, 0):])]
 	if len(c.out) == 0 {
 		unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"image/color"
 	"log"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,9 +37,12 @@ type results struct {
 }
 
 type figures struct {
-	CPUPerDelivery float64 `json:"cpu_per_delivery_us"`
-	P99            float64 `json:"p99_us"`
-	Broken         string  `json:"broken"`
+	CPUPerDelivery  float64 `json:"cpu_per_delivery_us"`
+	CPUPerHandshake float64 `json:"cpu_per_handshake_us"`
+	PerSecond       float64 `json:"deliveries_per_s"`
+	PerConnection   float64 `json:"rss_per_connection"`
+	P99             float64 `json:"p99_us"`
+	LastReceiver    float64 `json:"last_receiver_p50_us"`
 }
 
 func main() {
@@ -69,7 +71,9 @@ func main() {
 			log.Fatalf("%s: %v", d.scenario, err)
 		}
 	}
-	r.table()
+	r.points()
+	fmt.Println()
+	r.everybody()
 }
 
 // A drawing has one line for each server.
@@ -148,28 +152,4 @@ func (ticks) Ticks(least, most float64) (t []plot.Tick) {
 		}
 	}
 	return t
-}
-
-// table prints what was asked of each scenario and what has become of it.
-func (r *results) table() {
-	fmt.Println("| load | what | median | wanted | |\n|---|---|---|---|---|")
-	order := []string{"rate", "flood", "big", "idle", "handshake", "large", "stalled", "rooms", "lanes"}
-	for _, name := range slices.Sorted(maps.Keys(r.Scenarios)) {
-		if !slices.Contains(order, name) && len(r.Scenarios[name].Points) > 0 {
-			order = append(order, name)
-		}
-	}
-	for _, name := range order {
-		s := r.Scenarios[name]
-		for _, p := range s.Points {
-			sign, verdict := "≤", "held"
-			if p.AtMin {
-				sign = "≥"
-			}
-			if !p.Held {
-				verdict = "**falls short**"
-			}
-			fmt.Printf("| %s | %s | %.3g | %s %.4g | %s |\n", s.Title, p.What, p.Median, sign, p.Bound, verdict)
-		}
-	}
 }

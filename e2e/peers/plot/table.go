@@ -1,0 +1,39 @@
+package main
+
+import "fmt"
+
+// points prints what was asked of each scenario and what has become of it.
+func (r *results) points() {
+	fmt.Println("| load | what | median | wanted | |\n|---|---|---|---|---|")
+	for _, name := range []string{"rate", "flood", "big", "idle", "handshake", "large", "stalled", "rooms", "lanes"} {
+		s := r.Scenarios[name]
+		for _, p := range s.Points {
+			sign, verdict := "≤", "held"
+			if p.AtMin {
+				sign = "≥"
+			}
+			if !p.Held {
+				verdict = "**falls short**"
+			}
+			fmt.Printf("| %s | %s | %.3g | %s %.4g | %s |\n", s.Title, p.What, p.Median, sign, p.Bound, verdict)
+		}
+	}
+}
+
+// everybody prints a line for each server.
+func (r *results) everybody() {
+	fmt.Println("| | 1,000 clients × 50/s: CPU per delivery, p99 | flood: CPU per delivery (deliveries/s) | 10,000 clients × 5/s: CPU per delivery, last receiver " +
+		"| memory per idle connection | CPU per handshake |\n|---|---|---|---|---|---|")
+	for _, look := range looks {
+		rate := r.Scenarios["rates"].Medians[look.label+"@50"]
+		flood := r.Scenarios["others"].Medians[look.label+"@flood"]
+		big := r.Scenarios["sizes"].Medians[look.label+"@10000"]
+		idle := r.Scenarios["others"].Medians[look.label+"@idle"]
+		name := look.label
+		if name == "doyasa" {
+			name = "**doyasa**"
+		}
+		fmt.Printf("| %s | %.1f µs, %.1f ms | %.2f µs (%.2f M) | %.1f µs, %.0f ms | %.1f KiB | %.0f µs |\n", name, rate.CPUPerDelivery, rate.P99/1e3,
+			flood.CPUPerDelivery, flood.PerSecond/1e6, big.CPUPerDelivery, big.LastReceiver/1e3, idle.PerConnection/1024, idle.CPUPerHandshake)
+	}
+}
