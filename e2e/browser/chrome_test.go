@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait: a safety net, not a measure.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) { doyasa.Main(m) }
 
