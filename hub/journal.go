@@ -48,6 +48,9 @@ var ErrUnavailable = errors.New("hub: the journal takes no messages")
 type Entry struct {
 	Message *Message
 	Err     error
+	// Repeated: another process has stored a message of this ID before, and Message has
+	// its Seq, Prev and At. It is not published again; its sender is answered.
+	Repeated bool
 }
 
 // A PageQuery selects messages with After < Seq < Before: the oldest of them, or with

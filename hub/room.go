@@ -179,6 +179,12 @@ func (r *Room) publish() {
 			r.refuse(e, from)
 			continue
 		}
+		if e.Repeated {
+			if own {
+				r.repeat(e.Message, from)
+			}
+			continue
+		}
 		deliveries += r.append(e.Message)
 		messages++
 		newest = from.since
@@ -228,6 +234,15 @@ func (r *Room) append(m *Message) (members int) {
 		})
 	}
 	return members
+}
+
+// repeat answers the sender of a message that another process has had stored before, and
+// those who retried meanwhile.
+func (r *Room) repeat(m *Message, from origin) {
+	was := Stored{m.ID, m.Seq, m.Prev, m.At}
+	r.hub.counters.repeated.Add(1)
+	from.repeated(m, was)
+	r.answerRetries(m.ID, func(from origin, retry *Message) { from.repeated(retry, was) })
 }
 
 // refuse tells the sender, and those who retried meanwhile, that the journal did not

@@ -43,11 +43,19 @@ func openHistory(l *config.Loaded, log zerolog.Logger) (*journal.Journal, error)
 	}
 	o := journalOptions(l)
 	o.Report = func(err error) { log.Error().Msg(err.Error()) }
-	j, err := journal.OpenEmbedded(o)
+	var j *journal.Journal
+	var err error
+	where, key := l.History.Dir, "history.dir"
+	if l.History.Store == "nats" {
+		where, key = l.History.NATSURL, "history.nats_url"
+		j, err = journal.OpenShared(where, o)
+	} else {
+		j, err = journal.OpenEmbedded(o)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("history.dir: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	s := j.Stats() // what is there, before anybody comes
-	log.Info().Str("dir", l.History.Dir).Int("rooms", s.Rooms).Int("messages", s.Messages).Msg("history is kept on disk")
+	log.Info().Str("where", where).Int("rooms", s.Rooms).Int("messages", s.Messages).Msg("the history is kept")
 	return j, nil
 }

@@ -22,6 +22,9 @@ func (l *Loaded) check() []error {
 	if overlap(l.Listen, l.OpsListen) {
 		errs = append(errs, l.clash("ops_listen", "must not take the port of", "listen"))
 	}
+	if l.History.Store == "nats" && l.History.NATSURL == "" {
+		errs = append(errs, l.clash("history.store", "needs an address in", "history.nats_url"))
+	}
 	if l.StaticDir != "" {
 		info, err := os.Stat(l.StaticDir)
 		if err == nil && !info.IsDir() {

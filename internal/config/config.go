@@ -69,13 +69,14 @@ type Limits struct {
 
 // History says how many messages are kept for newcomers and those who come back.
 type History struct {
-	Store      string        // memory or embedded
+	Store      string        // memory, embedded or nats
 	Messages   int           // kept per room
 	Bytes      int64         // kept per room
 	TotalBytes int64         // kept in all rooms together
 	MaxAge     time.Duration // 0: no limit
 	Join       int           // shown to a newcomer, at most Messages
 	Dir        string        // the folder of the embedded store
+	NATSURL    string        // of the NATS server or cluster of the shared store, or ""
 	Sync       time.Duration // of the embedded store: on disk that long after it was acknowledged; 0: before
 }
 

@@ -63,7 +63,7 @@ func TestDefaultIsCanonical(t *testing.T) {
 // TestEveryFieldHasOneKey sets each key to something else and looks for the one field that changed.
 func TestEveryFieldHasOneKey(t *testing.T) {
 	other := map[string]string{"text": "x", "list": "https://x", "integer": "77", "size": "77KiB", "duration": "77ms", "interval": "77ms"}
-	special := map[string]string{"listen": ":77", "ops_listen": ":78", "public_url": "https://x", "log.level": "warn", "log.format": "json", "history.store": "embedded", "trusted_proxies": "10.0.0.0/8"}
+	special := map[string]string{"listen": ":77", "ops_listen": ":78", "public_url": "https://x", "log.level": "warn", "log.format": "json", "history.store": "embedded", "history.nats_url": "nats://x:1", "trusted_proxies": "10.0.0.0/8"}
 	fields := map[string]bool{}
 	for _, k := range keys {
 		text, ok := special[k.Path]

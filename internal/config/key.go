@@ -73,8 +73,8 @@ var keys = []Key{
 	{"limits.drain_timeout", `from SIGTERM to the end`,
 		func(c *Config) value { return duration{&c.Limits.DrainTimeout, false, time.Hour} }},
 
-	{"history.store", `memory, or embedded: survives a restart`,
-		func(c *Config) value { return text{&c.History.Store, oneOf("memory", "embedded")} }},
+	{"history.store", `memory, embedded (survives a restart) or nats (shared by several servers)`,
+		func(c *Config) value { return text{&c.History.Store, oneOf("memory", "embedded", "nats")} }},
 	{"history.messages", `kept per room, whichever limit comes first`,
 		func(c *Config) value { return integer(&c.History.Messages, 1, 100_000_000) }},
 	{"history.bytes", `per room`,
@@ -89,6 +89,8 @@ var keys = []Key{
 		func(c *Config) value { return text{&c.History.Dir, parsePath} }},
 	{"history.sync", `store embedded: always, or an interval such as 1s: faster, see docs/durability.md`,
 		func(c *Config) value { return interval{&c.History.Sync} }},
+	{"history.nats_url", `store nats: e.g. "nats://nats:4222"; with JetStream`,
+		func(c *Config) value { return text{&c.History.NATSURL, optional(parseNATSURL)} }},
 
 	{"tls.cert", `certificate chain in PEM, read again when it changes; "": no TLS`,
 		func(c *Config) value { return text{&c.TLS.Cert, optional(parsePath)} }},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -198,6 +199,17 @@ func optional(parse func(string) (string, error)) func(string) (string, error) {
 		}
 		return parse(s)
 	}
+}
+
+// parseNATSURL accepts the address of a NATS server, or several with commas between them.
+func parseNATSURL(s string) (string, error) {
+	for part := range strings.SplitSeq(s, ",") {
+		u, err := url.Parse(part)
+		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			return "", errors.New(`want an address such as "nats://nats:4222"`)
+		}
+	}
+	return s, nil
 }
 
 // parsePath accepts any path; whether it can be used shows when it is.

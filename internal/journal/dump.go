@@ -102,7 +102,7 @@ func (j *Journal) export(w io.Writer, salvage bool) (n int, err error) {
 		}
 		switch {
 		case err == nil && len(got) > 0:
-		case salvage:
+		case salvage && !errors.Is(err, context.DeadlineExceeded):
 			from++ // maybe what is behind it can be read
 		case errors.Is(err, errEnd):
 			return n, out.Flush()

@@ -81,7 +81,7 @@ func openEmbedded(o Options) (_ *Journal, _ []*damage, err error) {
 		return nil, nil, err
 	}
 	j := &Journal{opts: o, store: e, index: newIndex(o.Limits)}
-	if j.nc, err = nats.Connect("", nats.InProcessServer(e.server), nats.Name("doyasa")); err != nil {
+	if j.nc, err = nats.Connect("", nats.InProcessServer(e.server), nats.Name("doyasa"), quiet); err != nil {
 		return nil, nil, err
 	}
 	if j.js, err = jetstream.New(j.nc, jetstream.WithPublishAsyncMaxPending(2*batchMessages)); err != nil {
@@ -99,8 +99,11 @@ func openEmbedded(o Options) (_ *Journal, _ []*damage, err error) {
 		return nil, nil, cmp.Or(e.log.fault(), err)
 	}
 	damaged, err := j.recover(state)
+	if errors.Is(err, errDamaged) {
+		damaged, err = append(damaged, &damage{seq: state.FirstSeq, err: err}), nil
+	}
 	if err != nil {
-		damaged = append(damaged, &damage{seq: state.FirstSeq, err: err})
+		return nil, nil, err
 	}
 	if err := e.sync(); err != nil { // what recovering has written
 		return nil, nil, err

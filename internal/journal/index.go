@@ -167,6 +167,9 @@ func (x *index) applyTrim(r *room, seq uint64, t trim) {
 	r.hidden -= n
 	r.floor = max(r.floor, t.floor)
 	r.head = max(r.head, r.floor)
+	if len(r.kept) > 0 && r.kept[0].prev < r.floor { // of a shared stream, where prev is not stored
+		r.kept[0].prev, r.kept[0].message = r.floor, nil
+	}
 	r.trims = append(r.trims, trimmed{seq, t.gone})
 	r.last = t
 	r.last.gone = nil

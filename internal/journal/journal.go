@@ -9,6 +9,7 @@
 //	index.go     what is kept and shown, in memory: a page is found without the disk
 //	reader.go    what is no longer in memory is read back, checked
 //	recover.go   at the start the whole stream is read once, and checked
+//	shared.go    a stream that several processes share: the order comes by a consumer
 //	embedded.go  the NATS server inside the process, and what can be wrong with its folder
 //	dump.go      everything as JSON Lines, and back
 //
@@ -53,6 +54,7 @@ type Journal struct {
 	// Immutable.
 	opts   Options
 	store  store
+	shared *shared // nil unless other processes append to the stream as well
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	stream string
@@ -66,6 +68,8 @@ type Journal struct {
 	pages  []func(*pager) // guarded by mu: pages to be read
 	more   *sync.Cond     // pages has grown, or stopping is set
 	ending bool           // guarded by mu: Stop has begun
+
+	delivering sync.Mutex // held while a room is told something, of a shared stream
 
 	work chan struct{} // capacity 1: queue has grown; anyone sends, never closed
 	stop chan struct{} // ends the writer and the janitor; Stop closes it
@@ -171,6 +175,10 @@ func (j *Journal) Stop() error {
 	j.more.Broadcast()
 	j.mu.Unlock()
 	j.running.Wait()
+	if j.shared != nil {
+		j.shared.stop()
+		<-j.shared.closed
+	}
 	j.nc.Close()
 	last := j.next - 1
 	j.mu.Lock()

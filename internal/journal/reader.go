@@ -17,8 +17,11 @@ import (
 // pagers is how many pages are read from the store at once.
 const pagers = 4
 
-// readTimeout is how long the store is waited for with a page.
-const readTimeout = 10 * time.Second
+// How long the store is waited for, with a page and with a part of the scan at the start.
+const (
+	readTimeout = 10 * time.Second
+	scanTimeout = time.Minute
+)
 
 // Page implements hub.Journal. What is in memory is answered at once.
 func (j *Journal) Page(name string, q hub.PageQuery, done func(hub.Page, error)) {
@@ -228,7 +231,7 @@ func (pg *pager) scan(from uint64) ([]raw, error) {
 	if err := pg.journal.nc.PublishRequest(directGet(pg.journal.stream), inbox, request); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), scanTimeout)
 	defer cancel()
 	var got []raw
 	for {

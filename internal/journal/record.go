@@ -34,6 +34,7 @@ const (
 const (
 	messagePrefix = "doyasa.m."
 	trimPrefix    = "doyasa.t."
+	passingPrefix = "doyasa.x." // messages that are not kept, in a shared stream
 )
 
 var (

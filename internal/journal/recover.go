@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -80,8 +81,10 @@ func (j *Journal) recover(state jetstream.StreamState) ([]*damage, error) {
 	for from := max(state.FirstSeq, 1); from <= state.LastSeq; {
 		got, err := pg.scan(from)
 		for _, rec := range got {
-			count++
-			last, from = rec.seq, rec.seq+1
+			if from = rec.seq + 1; rec.seq > state.LastSeq {
+				break // another process has appended it meanwhile, and it comes by the consumer
+			}
+			count, last = count+1, rec.seq
 			if d := j.recoverRecord(rec, holes); d != nil {
 				damaged = append(damaged, d)
 			}
@@ -93,7 +96,7 @@ func (j *Journal) recover(state jetstream.StreamState) ([]*damage, error) {
 			return damaged, fmt.Errorf("from message %d on: %w", from, err)
 		}
 	}
-	if count < state.Msgs {
+	if count < state.Msgs && j.shared == nil { // others may purge meanwhile
 		damaged = append(damaged, &damage{seq: state.LastSeq, err: fmt.Errorf("%d of %d messages up to it cannot be read", state.Msgs-count, state.Msgs)})
 	}
 	for r, found := range holes {
@@ -108,13 +111,15 @@ func (j *Journal) recover(state jetstream.StreamState) ([]*damage, error) {
 		j.index.enforce(r)
 		numbers += uint64(len(r.kept)) + r.last.messages + r.last.records
 	}
-	if len(damaged) == 0 && numbers != last {
+	if len(damaged) == 0 && numbers != last && j.shared == nil { // what passes through a shared stream is not counted
 		damaged = append(damaged, &damage{seq: last, err: fmt.Errorf("of all up to it %d are missing", last-numbers)})
 	}
 	if must := j.store.position(); must > last {
 		damaged = append(damaged, &damage{seq: must, err: fmt.Errorf("the store ends at %d: what stood behind it is gone", last)})
 	}
-	j.lost = state.LastSeq - last
+	if j.shared == nil {
+		j.lost = state.LastSeq - last
+	}
 	return damaged, nil
 }
 
@@ -123,6 +128,10 @@ func (j *Journal) recover(state jetstream.StreamState) ([]*damage, error) {
 type hole struct{ seq, prev uint64 }
 
 func (j *Journal) recoverRecord(rec raw, holes map[*room][]hole) *damage {
+	if strings.HasPrefix(rec.subject, passingPrefix) {
+		j.shared.passing = append(j.shared.passing, passing{rec.seq, time.Now()})
+		return nil
+	}
 	token, isTrim := strings.CutPrefix(rec.subject, trimPrefix)
 	if !isTrim {
 		token = strings.TrimPrefix(rec.subject, messagePrefix)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,19 @@ func page(t *testing.T, j *Journal, room string, q hub.PageQuery) hub.Page {
 		t.Fatal(a.err)
 	}
 	return a.p
+}
+
+// wantLine holds an error to one line that has all parts.
+func wantLine(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want one with %q", parts)
+	}
+	for _, part := range parts {
+		if text := err.Error(); !strings.Contains(text, part) || strings.Contains(text, "\n") {
+			t.Errorf("%q, want one line with %q", text, part)
+		}
+	}
 }
 
 var all = hub.PageQuery{Limit: 1 << 20}

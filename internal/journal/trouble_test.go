@@ -40,19 +40,6 @@ func tmpfs(t *testing.T, size string) string {
 	return dir
 }
 
-// wantLine holds an error to one line that has all parts.
-func wantLine(t *testing.T, err error, parts ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want one with %q", parts)
-	}
-	for _, part := range parts {
-		if text := err.Error(); !strings.Contains(text, part) || strings.Contains(text, "\n") {
-			t.Errorf("%q, want one line with %q", text, part)
-		}
-	}
-}
-
 // A full disk: what cannot be stored is refused, each message with one answer; the
 // operator is told once; what was stored can be read, now and after a restart with space.
 func TestFullDisk(t *testing.T) {

@@ -67,6 +67,11 @@ func (j *Journal) take() []queued {
 
 // writeBatch stores a batch and delivers it. It reports whether there was one.
 func (j *Journal) writeBatch(batch []queued) bool {
+	if j.shared != nil {
+		j.writeShared(batch)
+		j.trimRooms(batch)
+		return len(batch) > 0
+	}
 	if len(batch) == 0 {
 		return false
 	}
@@ -253,6 +258,9 @@ func (j *Journal) clean() {
 		return
 	}
 	j.trim(due)
+	if j.shared != nil {
+		j.cleanShared(time.Now())
+	}
 	for _, p := range purges {
 		j.purge(p.subject, p.upTo)
 	}
@@ -261,6 +269,10 @@ func (j *Journal) clean() {
 // trim stores a record for each room and then purges what it says is gone.
 func (j *Journal) trim(due []*room) {
 	if len(due) == 0 {
+		return
+	}
+	if j.shared != nil {
+		j.trimShared(due)
 		return
 	}
 	j.mu.Lock()
