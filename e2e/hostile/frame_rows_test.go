@@ -5,9 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -276,67 +274,6 @@ func runSilentPeer(t *testing.T, s *stand) {
 	within := s.timers.ping + s.timers.pong + 10*time.Second
 	raw.gone(within, 1001)
 	v1.gone(within, 1001)
-}
-
-// runVanish: what is gone leaves nothing behind; the counters are the oracle's.
-func runVanish(t *testing.T, s *stand) {
-	for i := range size(10_000, 500) {
-		if err := s.vanish(i, "127.0.0.1"); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// shapes are the ways of vanishing.
-const shapes = 10
-
-// vanish connects from an address and goes, in one of ten shapes.
-func (s *stand) vanish(i int, from string) error {
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-	nc, err := dialer.Dial("tcp", s.server.Addr)
-	if err != nil {
-		return err
-	}
-	s.dialled.Add(1)
-	conn := nc.(*net.TCPConn)
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(wire.Patience))
-	request := wire.Request("a", fmt.Sprintf("/websocket?room=vanish%d", i%7))
-	message := wire.Append(nil, wire.Fin|wire.Text, []byte("gone"))
-	answer := make([]byte, 12)
-	shape := i % shapes
-	switch shape {
-	case 0: // not a byte
-	case 1: // half a request
-		conn.Write(request[:len(request)/2])
-	case 2: // a request, the answer unread
-		conn.Write(request)
-	case 3: // the same, reset
-		conn.Write(request)
-		conn.SetLinger(0)
-	case 4: // answered, then gone
-		conn.Write(request)
-		conn.Read(answer)
-	case 5: // a message with the request, then gone
-		conn.Write(append(request, message...))
-	case 6: // a message behind the answer, then reset
-		conn.Write(request)
-		conn.Read(answer)
-		conn.Write(message)
-		conn.SetLinger(0)
-	case 7: // half a frame
-		conn.Write(request)
-		conn.Read(answer)
-		conn.Write(message[:len(message)/2])
-	case 8: // a Close frame, its answer unread
-		conn.Write(slices.Concat(request, message, wire.Append(nil, wire.Fin|wire.Close, nil)))
-		conn.Read(answer)
-	case 9: // doyasa.v1, half-closed, then gone
-		conn.Write(wire.Request("a", "/websocket?room=vanish", "Sec-WebSocket-Protocol: doyasa.v1"))
-		conn.Read(answer)
-		conn.CloseWrite()
-	}
-	return nil
 }
 
 // runCloseUnanswered: the server ends the connection also if the peer never does (section 7.1.1).
