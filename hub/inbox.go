@@ -23,7 +23,7 @@ type origin struct {
 // await counts what keeps a member from leaving.
 func (o origin) await(n int) {
 	if o.member != nil {
-		o.member.awaited += n
+		o.member.awaited += int32(n)
 	}
 }
 

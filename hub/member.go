@@ -13,12 +13,12 @@ type Member struct {
 
 	// Owned by the hub goroutine.
 	who     Author
-	awaited int // messages said whose outcome is open
-
-	watcher Waker // guarded by log.watchers.mu: who is woken when the log grows
-	gone    bool  // guarded by log.watchers.mu: nobody is, any more
+	awaited int32 // messages said whose outcome is open
 
 	paused bool // guarded by room.inbox.mu: in its list of the paused
+
+	gone    bool  // guarded by log.watchers.mu: nobody is woken for it any more
+	watcher Waker // guarded by log.watchers.mu: who is woken when the log grows
 
 	// Written by the hub goroutine before Joined, immutable afterwards.
 	log *Log

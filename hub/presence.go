@@ -24,8 +24,8 @@ type person struct {
 	told    string // the name others know; empty until their coming has been told
 	dirty   bool   // in presence.dirty
 	members int    // connections; 0 while the grace runs, and when gone
-	leaves  time.Time
-	index   int // in presence.listed, -1 when gone
+	leaves  int64  // when the last grace ends, Unix nanoseconds: it tells a stale leaving
+	index   int    // in presence.listed, -1 when gone
 }
 
 // presence belongs to the hub goroutine.
@@ -70,8 +70,9 @@ func (p *presence) rename(who Author) {
 func (p *presence) leave(who Author, now time.Time) {
 	known := p.people[who.ID]
 	if known.members--; known.members == 0 {
-		known.leaves = now.Add(leaveGrace)
-		p.leaving = append(p.leaving, leaving{known, known.leaves})
+		at := now.Add(leaveGrace)
+		known.leaves = at.UnixNano()
+		p.leaving = append(p.leaving, leaving{known, at})
 	}
 }
 
@@ -87,7 +88,7 @@ func (p *presence) expire(now time.Time) {
 	for len(p.leaving) > 0 && !p.leaving[0].at.After(now) {
 		gone, at := p.leaving[0].person, p.leaving[0].at
 		p.leaving = p.leaving[1:]
-		if gone.members > 0 || gone.index < 0 || !gone.leaves.Equal(at) {
+		if gone.members > 0 || gone.index < 0 || gone.leaves != at.UnixNano() {
 			continue
 		}
 		last := p.listed[len(p.listed)-1]

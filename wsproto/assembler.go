@@ -63,6 +63,12 @@ func NewAssembler(role Role, limits Limits) *Assembler {
 // most twice what has been received of them (64 bytes at least), and 0 between messages.
 func (a *Assembler) Buffered() int { return cap(a.message) + cap(a.control) }
 
+// Between reports whether what has been consumed ends between two messages, with nothing kept of either. Then the Assembler is as
+// good as a new one, so few of them can serve many connections that are mostly idle.
+func (a *Assembler) Between() bool {
+	return a.err == nil && !a.closed && !a.inFrame && a.partialLen == 0 && a.opcode == OpContinuation && a.control == nil
+}
+
 // Next consumes b up to the end of the next event and returns the event with the rest of b. When b ends first it is
 // consumed whole, and the Event is the zero one: call Next for as long as there are bytes, then read more.
 //

@@ -135,7 +135,7 @@ func (v *v1) hello(reason string) {
 		Room:    v.query.room,
 		Epoch:   v.joined.Epoch,
 		Seq:     v.joined.Head,
-		You:     youField{v.author.ID, v.author.Name, s.who.secret},
+		You:     youField{s.author.ID, s.author.Name, s.who.secret},
 		Resumed: reason == "",
 		Reason:  reason,
 		People:  peopleField{v.joined.People.Count, listed(v.joined.People.Names)},

@@ -4,6 +4,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/doyasa/doyasa/wsproto"
 )
 
@@ -44,7 +46,7 @@ func (s *session) close(code wsproto.CloseCode, reason string, parting []byte) {
 	if s.closing != nil {
 		return
 	}
-	s.log.Debug().Uint16("code", uint16(code)).Str("reason", reason).Msg("closing")
+	s.event(zerolog.DebugLevel).Uint16("code", uint16(code)).Str("reason", reason).Msg("closing")
 	s.closing = &closing{since: time.Now(), code: code, reason: reason, parting: parting}
 	s.held, s.paid = nil, true
 	s.depart(false)

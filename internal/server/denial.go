@@ -54,7 +54,16 @@ func (s *session) refuse(code wsproto.CloseCode, reason, setting, seen string, a
 // event begins a line about this connection, or returns nil, on which every call does
 // nothing.
 func (s *session) event(level zerolog.Level) *zerolog.Event {
-	return s.server.lines.event(&s.log, level, s.from)
+	return s.about(s.server.lines.event(&s.server.log, level, s.from))
+}
+
+// line is event without the limit on lines about one address.
+func (s *session) line(level zerolog.Level) *zerolog.Event {
+	return s.about(s.server.log.WithLevel(level))
+}
+
+func (s *session) about(e *zerolog.Event) *zerolog.Event {
+	return e.Str("remote", s.remote).Str("member", s.author.ID).Str("room", s.room)
 }
 
 // refuse answers in HTTP and ends the connection, so that nothing behind the request is

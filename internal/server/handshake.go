@@ -84,6 +84,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		tune(nc)
 		query := s.parseQuery(r, from)
 		s.metrics.noteHandshake(began)
+		s.settling.note()
 		taken = s.sockets.Serve(nc, early, func(c loop.Conn) loop.Session { return s.open(c, query, subprotocol) })
 	}
 }

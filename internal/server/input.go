@@ -36,8 +36,31 @@ const maxPings = 250
 
 func (s *session) full() bool { return len(s.out)+s.later > maxPending || s.pings >= maxPings }
 
-// consume acts on what the peer has sent, until something must wait.
+// consume acts on what the peer has sent. An assembler is lent to a session while it has
+// a part of a message: most have none, most of the time.
 func (s *session) consume(b []byte) error {
+	if s.in == nil {
+		s.in = s.server.assemblers.Get().(*wsproto.Assembler)
+		if s.server.log.GetLevel() <= zerolog.TraceLevel {
+			s.in.OnHeader = s.traceHeader
+		}
+	}
+	err := s.assemble(b)
+	if s.in.Between() {
+		s.in.OnHeader = nil
+		s.server.assemblers.Put(s.in)
+		s.in = nil
+	}
+	return err
+}
+
+func (s *session) traceHeader(h wsproto.Header) {
+	s.event(zerolog.TraceLevel).Bool("fin", h.Fin).Uint8("rsv", h.RSV).Stringer("opcode", h.Opcode).
+		Bool("masked", h.Masked).Int64("length", h.PayloadLen).Msg("frame in")
+}
+
+// assemble finds whole messages in what the peer has sent, until something must wait.
+func (s *session) assemble(b []byte) error {
 	for len(b) > 0 {
 		if s.Paused() {
 			s.held = append(s.held, b...)
@@ -115,9 +138,9 @@ func (s *session) offer() bool {
 		now := time.Now()
 		var wait time.Duration
 		if wait, s.paid = s.token(now); !s.paid {
-			if !now.Before(s.tokenAt) { // one wake-up at a time
+			if s.server.clock(now) >= s.tokenAt { // one wake-up at a time
 				wait = max(time.Millisecond, (wait + time.Millisecond - 1).Truncate(time.Millisecond)) // never too early by a rounding
-				s.tokenAt = now.Add(wait)
+				s.tokenAt = s.server.clock(now) + wait
 				s.conn.WakeAfter(wait)
 			}
 			return false

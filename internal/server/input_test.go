@@ -12,7 +12,7 @@ import (
 func TestUnfinishedMessagesAreBounded(t *testing.T) {
 	server := new(Server)
 	newSession := func() *session {
-		return &session{server: server, limits: config.Default().Limits, in: wsproto.NewAssembler(wsproto.RoleServer, wsproto.Limits{})}
+		return &session{server: server, limits: &config.Limits{}, in: wsproto.NewAssembler(wsproto.RoleServer, wsproto.Limits{})}
 	}
 	feed := func(s *session, b []byte) bool {
 		t.Helper()

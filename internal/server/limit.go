@@ -133,7 +133,7 @@ func newQuotas(l config.Limits) quotas {
 // token takes one of the connection's tokens and one of its address', or none.
 func (s *session) token(now time.Time) (wait time.Duration, ok bool) {
 	was := s.bucket
-	if wait, ok = s.bucket.take(messageRate(s.limits), now); !ok {
+	if wait, ok = s.bucket.take(messageRate(*s.limits), now); !ok {
 		s.server.metrics.throttled.WithLabelValues("messages_per_second").Inc()
 		return wait, false
 	}

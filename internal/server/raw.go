@@ -12,10 +12,7 @@ import (
 
 // raw is the form without a subprotocol: every message goes to every raw member byte
 // for byte, and nothing else goes to anybody.
-type raw struct {
-	session *session
-	author  hub.Author
-}
+type raw struct{ session *session } // a pointer, so that it costs no memory of its own
 
 // rawForm shows a message as the frame it came in, unmasked and in one fragment.
 var rawForm = &hub.Form{
@@ -30,9 +27,9 @@ var rawForm = &hub.Form{
 
 // receive says every message; what is not text, and the empty text, is not history. A
 // sender over its rate is read more slowly and loses nothing.
-func (r *raw) receive(op wsproto.Opcode, payload []byte) {
+func (r raw) receive(op wsproto.Opcode, payload []byte) {
 	m := &hub.Message{
-		From:    r.author,
+		From:    r.session.author,
 		Payload: append([]byte(nil), payload...),
 		Binary:  op == wsproto.OpBinary,
 	}
@@ -45,7 +42,7 @@ func (r *raw) receive(op wsproto.Opcode, payload []byte) {
 
 // notice: a raw member has no word for what goes wrong with one message, so the
 // connection ends.
-func (r *raw) notice(n hub.Notice) {
+func (r raw) notice(n hub.Notice) {
 	switch n.(type) {
 	case hub.Joined:
 		r.session.follow()
@@ -56,14 +53,14 @@ func (r *raw) notice(n hub.Notice) {
 }
 
 // fill: nothing is pending that the session does not know.
-func (r *raw) fill() {}
+func (r raw) fill() {}
 
 // overtaken: never a silent hole.
-func (r *raw) overtaken() {
+func (r raw) overtaken() {
 	r.session.event(zerolog.InfoLevel).Msg("closed: overtaken; it reads more slowly than the room talks, and the raw form has no word for a gap")
 	r.session.following = false
 	r.session.close(wsproto.CloseTryAgainLater, "overtaken", nil)
 }
 
 // bye: nothing but messages is ever sent.
-func (r *raw) bye(time.Duration) []byte { return nil }
+func (r raw) bye(time.Duration) []byte { return nil }

@@ -37,50 +37,52 @@ type session struct {
 	// Immutable.
 	server *Server
 	conn   loop.Conn
-	limits config.Limits
-	log    zerolog.Logger
+	limits *config.Limits
 	proto  protocol
 	member *hub.Member // nil if the query was refused
 	who    *identity   // of doyasa.v1, nil of raw
+	author hub.Author  // but for the name, which doyasa.v1 may change
+	room   string
+	remote string // for the log
 	from   network
 
 	// In.
-	in         *wsproto.Assembler
-	assembling int          // bytes it holds for an unfinished message
-	held       []byte       // what has been read and may not be looked at yet
-	unsaid     *hub.Message // what the room has no space for, or the rate no token
-	paid       bool         // unsaid has had its token
+	in         *wsproto.Assembler // nil between messages
+	assembling int                // bytes it holds for an unfinished message
+	held       []byte             // what has been read and may not be looked at yet
+	unsaid     *hub.Message       // what the room has no space for, or the rate no token
 	bucket     bucket
-	tokenAt    time.Time // when the sender has been promised to be woken for a token
-	pings      int       // answered since the last tick
-	muted      bool      // nothing more is read: the server is shutting down
+	tokenAt    time.Duration // by Server.clock, when the sender has been promised to be woken for a token
+	pings      int32         // answered since the last tick
+	paid       bool          // unsaid has had its token
+	muted      bool          // nothing more is read: the server is shutting down
 
 	// Out.
+	following bool   // the cursor stands where the log is to be written from
+	catching  bool   // it is not there yet, but proto will bring it there
 	out       []byte // pending: whole frames, the first maybe begun
 	later     int    // bytes of what proto keeps until it may be pending
 	restSize  int    // of what the last Due returned: the record in progress …
 	outSize   int    // … and what of out follows it
-	following bool   // the cursor stands where the log is to be written from
-	catching  bool   // it is not there yet, but proto will bring it there
 	stopAt    int64  // the offset at which proto has something to add
 	end       int64  // the offset behind which the room has said that we left
-	departed  bool   // we have asked to leave, or nothing has to be left
-	timed     bool   // deliveries are timed, for /metrics
-	left      bool   // the room has answered, or there is none
 
 	// The end; see closing.go.
-	closing *closing
+	closing  *closing
+	departed bool // we have asked to leave, or nothing has to be left
+	left     bool // the room has answered, or there is none
 
 	// Timers.
-	heard    bool      // since the last tick
-	sent     bool      // since the last tick, more than control frames, which pages do not see
-	lastSent time.Time // that, as of a tick
-	idle     bool      // nothing of the kind has been sent for beatInterval
-	lastPing time.Time
-	waiting  bool  // for the pong, or any other sign of life
-	lag      int64 // bytes that were due, as of a tick, for /metrics
-	pinned   int64 // since when the log has let go of where the cursor stands, Unix nanoseconds; 0: it has not
-	jump     bool  // for so long that it goes on elsewhere once the record in progress is written
+	heard    bool          // since the last tick
+	sent     bool          // since the last tick, more than control frames, which pages do not see
+	idle     bool          // nothing of the kind has been sent for beatInterval
+	waiting  bool          // for the pong, or any other sign of life
+	timed    bool          // deliveries are timed, for /metrics
+	jump     bool          // pinned for so long that it goes on elsewhere once the record in progress is written
+	lastSent time.Duration // by Server.clock, as of a tick
+	lastPing time.Duration // by Server.clock
+	lag      int64         // bytes that were due, as of a tick, for /metrics
+	pinned   int64         // since when the log has let go of where the cursor stands, Unix nanoseconds; 0: it has not
 }
 
 // A protocol is what a form of the wire makes of a session. Its methods are called
@@ -102,17 +104,15 @@ type protocol interface {
 // open makes the session of a connection and asks the room for a place.
 func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 	ss := &session{
-		server: s,
-		conn:   c,
-		limits: s.cfg.Limits,
-		in: wsproto.NewAssembler(wsproto.RoleServer, wsproto.Limits{
-			MessageBytes: s.cfg.Limits.MessageBytes,
-			Fragments:    s.cfg.Limits.MessageFragments,
-		}),
+		server:   s,
+		conn:     c,
+		limits:   &s.cfg.Limits,
+		room:     q.room,
+		remote:   q.from.remote,
 		stopAt:   math.MaxInt64,
 		end:      math.MaxInt64,
-		lastPing: time.Now(),
-		lastSent: time.Now(),
+		lastPing: s.clock(time.Now()),
+		lastSent: s.clock(time.Now()),
 		timed:    s.metrics.chooses(),
 		from:     q.from.network,
 	}
@@ -125,22 +125,14 @@ func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 			s.metrics.throttled.WithLabelValues("rooms_per_minute_per_ip").Inc()
 		}
 	}
-	var author hub.Author
 	if q.refusal == "" {
-		author = s.identify(ss, q, subprotocol)
+		ss.author = s.identify(ss, q, subprotocol)
 	}
 	form := rawForm
-	ss.proto = &raw{session: ss, author: author}
+	ss.proto = raw{ss}
 	if subprotocol == subprotocolV1 {
 		form = v1Form
-		ss.proto = &v1{session: ss, author: author, query: q}
-	}
-	ss.log = s.log.With().Str("remote", q.from.remote).Str("member", author.ID).Str("room", q.room).Logger()
-	if ss.log.GetLevel() <= zerolog.TraceLevel {
-		ss.in.OnHeader = func(h wsproto.Header) {
-			ss.log.Trace().Bool("fin", h.Fin).Uint8("rsv", h.RSV).Stringer("opcode", h.Opcode).
-				Bool("masked", h.Masked).Int64("length", h.PayloadLen).Msg("frame in")
-		}
+		ss.proto = &v1{session: ss, query: q}
 	}
 	s.add(ss)
 	if q.refusal != "" {
@@ -148,11 +140,11 @@ func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 		return ss
 	}
 	var err error
-	if ss.member, err = s.hub.Join(q.room, form, author, ss); err != nil {
+	if ss.member, err = s.hub.Join(q.room, form, ss.author, ss); err != nil {
 		ss.refuse(wsproto.CloseTryAgainLater, "rooms_full", "rooms.max", err.Error(), s.cfg.Rooms.Max)
 		return ss
 	}
-	ss.log.Debug().Str("subprotocol", subprotocol).Msg("joined")
+	ss.event(zerolog.DebugLevel).Str("subprotocol", subprotocol).Msg("joined")
 	return ss
 }
 
@@ -191,7 +183,7 @@ func (s *session) Notify(n hub.Notice) {
 // Tick implements loop.Session.
 func (s *session) Tick(now time.Time) error {
 	if s.sent {
-		s.sent, s.lastSent = false, now
+		s.sent, s.lastSent = false, s.server.clock(now)
 	}
 	if s.pings > 0 {
 		s.pings = 0
@@ -210,17 +202,17 @@ func (s *session) Tick(now time.Time) error {
 	if s.heard || s.Paused() { // who is not read from cannot be heard
 		s.heard, s.waiting = false, false
 	}
-	switch idle := now.Sub(s.lastPing); {
+	switch idle := s.server.clock(now) - s.lastPing; {
 	case s.waiting && idle >= s.limits.PongTimeout:
-		s.log.Debug().Msg("no pong")
+		s.event(zerolog.DebugLevel).Msg("no pong")
 		s.close(wsproto.CloseGoingAway, "pong_timeout", nil)
 	case !s.waiting && idle >= s.limits.PingInterval:
-		s.lastPing, s.waiting = now, true
+		s.lastPing, s.waiting = s.server.clock(now), true
 		s.out = appendFrame(s.out, wsproto.OpPing, nil)
 		s.conn.Wake()
 	}
-	if now.Sub(s.lastSent) >= beatInterval {
-		s.lastSent, s.idle = now, true
+	if s.server.clock(now)-s.lastSent >= beatInterval {
+		s.lastSent, s.idle = s.server.clock(now), true
 		s.conn.Wake()
 	}
 	return nil
@@ -250,7 +242,7 @@ func (s *session) unpin(now time.Time) error {
 // between frames.
 func (s *session) Panicked(v any, stack []byte) []byte {
 	s.server.metrics.panics.Inc()
-	s.log.Error().Any("panic", v).Bytes("stack", stack).Msg("a bug in doyasa: this connection is closed, the server goes on; please report it with the stack")
+	s.line(zerolog.ErrorLevel).Any("panic", v).Bytes("stack", stack).Msg("a bug in doyasa: this connection is closed, the server goes on; please report it with the stack")
 	s.closing = &closing{since: time.Now(), code: wsproto.CloseInternalError, sent: true}
 	last := slices.Concat(s.rest(), s.out)
 	return appendFrame(last, wsproto.OpClose, wsproto.AppendClosePayload(nil, wsproto.CloseInternalError, errInternal.code))

@@ -23,7 +23,6 @@ const (
 // it has missed nothing. What it is owed on joining is in catchup.go.
 type v1 struct {
 	session *session
-	author  hub.Author
 	query   query
 
 	// Catching up.
@@ -98,7 +97,7 @@ func (v *v1) say(f fields) {
 	if !v.spend(given) {
 		return
 	}
-	m := &hub.Message{ID: id, Idempotent: given != "", From: v.author, Payload: []byte(text)}
+	m := &hub.Message{ID: id, Idempotent: given != "", From: v.session.author, Payload: []byte(text)}
 	if !m.Idempotent {
 		m.ID = hub.ID(uuid.Must(uuid.NewV7()))
 	}
@@ -117,7 +116,7 @@ func (v *v1) rename(f fields) {
 	if !v.spend("") {
 		return
 	}
-	v.author.Name = name
+	v.session.author.Name = name
 	v.session.server.identities.rename(v.session.who, name)
 	v.session.member.Rename(name)
 }
@@ -191,6 +190,7 @@ func (v *v1) fill() {
 			return
 		}
 		v.live, s.stopAt = true, math.MaxInt64
+		v.query, v.joined, v.owed = query{}, hub.Joined{}, nil // most are idle from here on
 		v.send(liveFrame{"live", s.member.Cursor().Seq()})
 	}
 	if people := s.member.TakePeople(); people != nil {
