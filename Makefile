@@ -8,7 +8,7 @@ run: ; go run ./cmd/doyasa
 
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt the files above"; exit 1; }
-	for m in . e2e e2e/peers; do (cd $$m && go vet ./... && $(STATICCHECK) ./...) || exit 1; done
+	for m in . e2e e2e/peers; do (cd $$m && go vet ./... && $(STATICCHECK) ./...) || exit 1; done && GOOS=darwin go build ./... && GOOS=windows go build ./... && go vet -tags portable ./...
 
 # The packages of e2e one at a time: browsers and engines need the machine. Then what became of every hostile input.
 test:
