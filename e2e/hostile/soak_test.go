@@ -13,7 +13,7 @@ import (
 )
 
 // What follows measures, so it runs with DOYASA_SOAK only. A ratio is taken within one run, of the server under attack and of the
-// quiet one, before or after, whichever is quicker; and has three attempts: the machine is seldom ours alone.
+// quiet one, before or after, whichever is quicker; and has five attempts: the machine is seldom ours alone.
 
 func onlySoak(t *testing.T) {
 	if !soak {
@@ -21,10 +21,10 @@ func onlySoak(t *testing.T) {
 	}
 }
 
-// attempts runs a measurement until it is within a bound, three times at most.
+// attempts runs a measurement until it is within a bound, five times at most.
 func attempts(t *testing.T, bound float64, measure func() (quiet, attacked time.Duration)) {
 	t.Helper()
-	for attempt := range 3 {
+	for attempt := range 5 {
 		quiet, attacked := measure()
 		ratio := float64(attacked) / float64(quiet)
 		t.Logf("attempt %d: p99 %v quiet, %v under attack: %.2f times", attempt+1, quiet, attacked, ratio)
