@@ -158,10 +158,12 @@ func newHTTPServer(ctx context.Context, app *server.Server, h http.Handler, limi
 	}
 }
 
-// listen opens the address of a key. Keepalive probes find a peer whose machine is gone after about half a minute, also where a
-// connection is not a WebSocket yet; MPTCP is off, as plain sockets are all that is measured and tested.
+// keepalive probes find a peer whose machine is gone after about half a minute, also where a connection is not a WebSocket yet.
+var keepalive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4}
+
+// listen opens the address of a key. MPTCP is off, as plain sockets are all that is measured and tested.
 func listen(ctx context.Context, key, address string) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4}}
+	lc := listenConfig()
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(ctx, "tcp", address)
 	switch {
