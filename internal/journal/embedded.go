@@ -69,8 +69,12 @@ func openEmbedded(o Options) (_ *Journal, _ []*damage, err error) {
 	}
 	e := &embedded{dir: o.Dir, log: newServerLog()}
 	e.syncer.dir = filepath.Join(o.Dir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams", streamName, "msgs")
+	j := &Journal{opts: o, store: e, index: newIndex(o.Limits)}
 	defer func() {
 		if err != nil {
+			if j.nc != nil {
+				j.nc.Close()
+			}
 			err = errors.Join(e.explain(err), e.close(0))
 		}
 	}()
@@ -80,7 +84,6 @@ func openEmbedded(o Options) (_ *Journal, _ []*damage, err error) {
 	if err := e.run(o); err != nil {
 		return nil, nil, err
 	}
-	j := &Journal{opts: o, store: e, index: newIndex(o.Limits)}
 	if j.nc, err = nats.Connect("", nats.InProcessServer(e.server), nats.Name("doyasa"), quiet); err != nil {
 		return nil, nil, err
 	}

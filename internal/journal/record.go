@@ -31,6 +31,9 @@ const (
 	flagBinary     = 1 << 2
 )
 
+// recordOverhead is more than what a record has beside texts and payload.
+const recordOverhead = 100
+
 const (
 	messagePrefix = "doyasa.m."
 	trimPrefix    = "doyasa.t."

@@ -292,3 +292,21 @@ func TestServerOptions(t *testing.T) {
 		t.Errorf("the folder is %v, %v: others can read it", info.Mode(), err)
 	}
 }
+
+// A message that no record can hold is refused by itself; what is around it is stored.
+func TestTooLarge(t *testing.T) {
+	j := openIn(t, Options{Dir: t.TempDir(), MessageBytes: 1000})
+	defer stop(t, j)
+	back := make(chan hub.Entry, 5) // deliver sends, never closed
+	if _, err := j.Open("r", func(e hub.Entry) { back <- e }); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{10, 1000, 100_000, 10, 100_000} {
+		j.Append("r", &hub.Message{Payload: make([]byte, size), At: 1})
+	}
+	for range 5 {
+		if e := <-back; (e.Err != nil) != (len(e.Message.Payload) == 100_000) {
+			t.Errorf("%d bytes: %v", len(e.Message.Payload), e.Err)
+		}
+	}
+}

@@ -25,6 +25,13 @@ const (
 
 var errOrder = errors.New("the store gave another position than was due: something else writes to it")
 
+// errTooLarge refuses one message, and is no failure of the store.
+var errTooLarge = errors.New("the message is larger than the store takes")
+
+func (j *Journal) tooLarge(m *hub.Message) bool {
+	return int64(len(m.Payload)+len(m.From.ID)+len(m.From.Name)+recordOverhead) > j.nc.MaxPayload()
+}
+
 // write is the writer goroutine: it alone appends to the stream, and it alone delivers.
 // While it waits for the disk the next batch gathers, so the more there is to do, the
 // less a message costs.
@@ -55,6 +62,10 @@ func (j *Journal) take() []queued {
 	defer j.mu.Unlock()
 	n, bytes := 0, 0
 	for n < len(j.queue) && n < batchMessages && bytes < batchBytes {
+		if j.tooLarge(j.queue[n].message) {
+			n = max(n, 1) // by itself
+			break
+		}
 		bytes += j.queue[n].message.Size()
 		n++
 	}
@@ -123,8 +134,11 @@ func (j *Journal) storeBatch(batch []queued) error {
 	if failed != nil {
 		return failed
 	}
-	if full {
+	switch {
+	case full:
 		return hub.ErrBusy
+	case j.tooLarge(batch[0].message):
+		return errTooLarge
 	}
 	records := make([]record, 0, len(batch))
 	for _, q := range batch {
