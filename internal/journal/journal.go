@@ -10,6 +10,7 @@
 //	reader.go    what is no longer in memory is read back, checked
 //	recover.go   at the start the whole stream is read once, and checked
 //	shared.go    a stream that several processes share: the order comes by a consumer
+//	arrive.go    what comes by that consumer
 //	embedded.go  the NATS server inside the process, and what can be wrong with its folder
 //	dump.go      everything as JSON Lines, and back
 //
