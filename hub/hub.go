@@ -16,6 +16,7 @@
 //	journal.go   what a journal must do; memory.go is the one in memory
 //	room.go      what came back is published: one record in the log of each form
 //	log.go       chunks of wire bytes with an index of record ends
+//	watch.go     who is woken when a log has grown
 //	cursor.go    what is due to one member
 //
 // Who comes and goes is in join.go, who is shown as present in presence.go, and how

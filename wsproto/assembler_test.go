@@ -403,3 +403,41 @@ func BenchmarkAssembler(b *testing.B) {
 		}
 	}
 }
+
+// An assembler may be lent to another connection only while it keeps nothing of this one.
+func TestBetween(t *testing.T) {
+	key := [4]byte{1, 2, 3, 4}
+	frame := func(h Header, payload string) []byte {
+		h.Masked, h.MaskingKey = true, key
+		return AppendFrame(nil, h, []byte(payload))
+	}
+	wire := slices.Concat(
+		frame(Header{Opcode: OpText}, "どや"),
+		frame(Header{Fin: true, Opcode: OpPing}, "ping"),
+		frame(Header{Fin: true, Opcode: OpContinuation}, "さ"),
+		frame(Header{Fin: true, Opcode: OpBinary}, ""),
+	)
+	empty := len(frame(Header{Fin: true, Opcode: OpBinary}, ""))
+	a := NewAssembler(RoleServer, Limits{})
+	for i := range wire {
+		want := i == 0 || i == len(wire)-empty
+		if got := a.Between(); got != want {
+			t.Errorf("after %d of %d bytes Between() = %v, want %v", i, len(wire), got, want)
+		}
+		if _, _, err := a.Next(bytes.Clone(wire[i : i+1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !a.Between() {
+		t.Error("after two whole messages Between() = false, want true")
+	}
+	a.Next(frame(Header{Fin: true, Opcode: OpClose}, ""))
+	if a.Between() {
+		t.Error("after a Close frame Between() = true, want false: it ignores what follows")
+	}
+	b := NewAssembler(RoleServer, Limits{})
+	b.Next([]byte{0x81, 0x00})
+	if b.Between() {
+		t.Error("after an unmasked frame Between() = true, want false: it has failed")
+	}
+}
