@@ -133,7 +133,7 @@ func TestOneFloods(t *testing.T) {
 	onlySoak(t)
 	doyasa.EachSockets(t, func(t *testing.T, start doyasa.Starter) {
 		s := newStand(t, start)
-		for name, flood := range map[string]func(stop chan struct{}) error{"raw": s.floodRaw, "doyasa.v1": s.floodV1} {
+		for name, flood := range map[string]func(stop chan struct{}) error{"raw": func(stop chan struct{}) error { return s.floodRaw(stop, 5) }, "doyasa.v1": s.floodV1} {
 			t.Run(name, func(t *testing.T) {
 				measure := func() time.Duration {
 					if _, err := s.crowd.settle(); err != nil {
@@ -165,8 +165,8 @@ func TestOneFloods(t *testing.T) {
 	})
 }
 
-// floodRaw sends as fast as the server reads, and reads what comes back, until stop is closed.
-func (s *stand) floodRaw(stop chan struct{}) error {
+// floodRaw sends messages of some length as fast as the server reads, and reads what comes back, until stop is closed.
+func (s *stand) floodRaw(stop chan struct{}, length int) error {
 	conn, err := wire.Dial(s.server.Addr, "/websocket")
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (s *stand) floodRaw(stop chan struct{}) error {
 			}
 		}
 	}()
-	flood := bytes.Repeat(wire.Append(nil, wire.Fin|wire.Text, []byte("flood")), 1000)
+	flood := bytes.Repeat(wire.Append(nil, wire.Fin|wire.Text, bytes.Repeat([]byte("f"), length)), 100)
 	for {
 		if _, err := conn.Write(flood); err != nil {
 			select {
