@@ -175,7 +175,7 @@ func runBytewise(t *testing.T, s *stand) {
 		}
 		t.Run(v.Name, func(t *testing.T) { playStream(t, s, v, writes) })
 		stream := v.Wire()
-		for cut := 1; soak && cut < len(stream); cut++ {
+		for cut := 1; soak && len(v.Events) < 20 && cut < len(stream); cut++ { // many messages take their time
 			playStream(t, s, v, []vectors.Write{{Bytes: stream[:cut]}, {Bytes: stream[cut:], Pause: time.Millisecond}})
 		}
 	}
