@@ -129,6 +129,9 @@ func parseStatusLine(line string) (status int, ok bool) {
 	return status, true
 }
 
+// isControl tells the characters that no field has (RFC 9110 §5.5).
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }
+
 // parseFields reads header lines, each with its CRLF, into a map from names in lower case to values.
 func parseFields(s string) (header map[string][]string, ok bool) {
 	header = make(map[string][]string)
@@ -136,7 +139,7 @@ func parseFields(s string) (header map[string][]string, ok bool) {
 		var line string
 		line, s, _ = strings.Cut(s, "\r\n")
 		name, value, ok := strings.Cut(line, ":")
-		if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n\x00") {
+		if !ok || !isToken(name) || strings.ContainsFunc(value, isControl) {
 			return nil, false
 		}
 		name = strings.ToLower(name)
