@@ -151,8 +151,11 @@ func (j *Journal) Stats() Stats {
 	defer j.mu.Unlock()
 	for _, r := range j.index.rooms {
 		s.Messages += len(r.kept) - r.hidden
+		if r.head > 0 { // somebody has said something
+			s.Rooms++
+		}
 	}
-	s.Bytes, s.Rooms, s.Queued, s.Failed = j.index.total, len(j.index.rooms), j.queued, j.failed != nil
+	s.Bytes, s.Queued, s.Failed = j.index.total, j.queued, j.failed != nil
 	return s
 }
 
