@@ -18,7 +18,7 @@ test:
 
 # Kills the server 50 times for each way of syncing, under 1,000 messages a second and 200 clients. CI runs a short form.
 test-faults:
-	cd e2e && DOYASA_KILLS=50 DOYASA_CLIENTS=200 DOYASA_RATE=1000 go test -count=1 -timeout 1h -v ./faults
+	cd e2e && DOYASA_KILLS=50 DOYASA_CLIENTS=200 DOYASA_RATE=1000 DOYASA_JOINS=10000 go test -count=1 -timeout 1h -v ./faults
 
 # Every fuzz target there is, one after the other.
 fuzz:
