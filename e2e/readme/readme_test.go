@@ -161,6 +161,22 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// TestBench runs the line that loads the server.
+func TestBench(t *testing.T) {
+	line := strings.TrimSpace(block(t, read(t, "README.md"), "sh", "doyasa bench"))
+	args, ok := strings.CutPrefix(line, "go run ./cmd/doyasa ")
+	if !ok {
+		t.Fatalf("%q does not run the command", line)
+	}
+	s := doyasa.Start(t)
+	out, err := doyasa.Command(t, append(strings.Fields(args), "--url", "ws://"+s.Addr+"/websocket")...).CombinedOutput()
+	for _, want := range []string{"connected ", "delivered      125,000, 25,000 a second", "last receiver ", "promises       kept"} {
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %v\n%s\nwant %q in it", line, err, out, want)
+		}
+	}
+}
+
 // TestBot runs the bot. It must answer what is asked, and neither itself nor what was
 // said before it came.
 func TestBot(t *testing.T) {

@@ -221,7 +221,7 @@ func (r *run) payload(i int, c *conn, p []byte, now time.Duration) {
 		s.off += int64(len(p))
 	}
 	if whole && s.frame.Fin {
-		if s.off == 0 || s.off < headLen {
+		if s.off < headLen {
 			r.faults.foreign++
 		} else {
 			r.whole(i, c, s.head[:], s.dirty || s.off != int64(r.opts.Size), now)

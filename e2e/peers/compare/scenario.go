@@ -153,7 +153,7 @@ var scenarios = []scenario{
 		},
 	},
 	others(),
-	sweep("rates", "latency against rate: 1,000 clients", "--rate", []int{10, 25, 50, 75, 100, 150}, func(int) []string {
+	sweep("rates", "latency against rate: 1,000 clients", "--rate", []int{10, 25, 50, 100, 150, 250}, func(int) []string {
 		return []string{"--connections", "1000", "--senders", "10"}
 	}),
 	sweep("sizes", "cost against room size: 50,000 deliveries a second", "--connections", []int{10, 50, 200, 1000, 3000, 10000}, func(n int) []string {
