@@ -117,7 +117,7 @@ func ParseResponse(b []byte, key string, subprotocols ...string) (subprotocol st
 // parseStatusLine reads "HTTP/1.1 101 Switching Protocols"; the words may be missing, not the number.
 func parseStatusLine(line string) (status int, ok bool) {
 	rest, ok := strings.CutPrefix(line, "HTTP/1.1 ")
-	if !ok || len(rest) < 3 || len(rest) > 3 && rest[3] != ' ' {
+	if !ok || len(rest) < 3 || len(rest) > 3 && rest[3] != ' ' || strings.ContainsFunc(rest, isControl) {
 		return 0, false
 	}
 	for i := range 3 {
