@@ -224,6 +224,25 @@ func TestEndOverTCP(t *testing.T) {
 	})
 }
 
+// A moment at which the session wanted to be woken does not end the draining.
+func TestWakeAfterDoesNotEndTheDraining(t *testing.T) {
+	onEach(t, Options{}, func(t *testing.T, l looper) {
+		r, peer := over(t, l, "")
+		began := time.Now()
+		r.conn.Post(func() {
+			r.conn.WakeAfter(20 * time.Millisecond)
+			r.mu.Lock()
+			r.end = io.EOF
+			r.mu.Unlock()
+		})
+		peer.Read(make([]byte, 1)) // the end
+		<-r.gone
+		if err, _ := r.ended(); err != nil || time.Since(began) < drainTimeout {
+			t.Errorf("closed with %v after %v, want nil after 1 s", err, time.Since(began))
+		}
+	})
+}
+
 // A peer that goes on sending is not drained for ever.
 func TestDrainIsBounded(t *testing.T) {
 	onEach(t, Options{}, func(t *testing.T, l looper) {
@@ -236,6 +255,37 @@ func TestDrainIsBounded(t *testing.T) {
 		<-r.gone
 		if err, _ := r.ended(); err != nil {
 			t.Errorf("closed with %v, want nil", err)
+		}
+	})
+}
+
+// A panic in open is the caller's, as the connection is; the loop goes on and Shutdown waits for nobody.
+func TestPanicInOpen(t *testing.T) {
+	onEach(t, Options{}, func(t *testing.T, l looper) {
+		peer, nc := tcp(t)
+		func() {
+			defer func() {
+				if v := recover(); v != "trip in open" {
+					t.Errorf("Serve panicked with %v, want what open did", v)
+				}
+			}()
+			l.Serve(nc, nil, func(Conn) Session { panic("trip in open") })
+		}()
+		nc.Close()
+		if n, err := peer.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the peer read %d, %v, want EOF: nobody has the connection any more", n, err)
+		}
+		r, other := over(t, l, "")
+		r.send("alive")
+		expect(t, other, "alive")
+		r.set(func() { r.end = io.EOF })
+		other.Read(make([]byte, 1))
+		other.Close()
+		<-r.gone
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := l.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown = %v, want nil", err)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func (c *laneConn) Wake() {
 func (c *laneConn) Post(f func()) { c.lane.put(task{conn: c, run: f}) }
 
 // WakeAfter implements Conn.
-func (c *laneConn) WakeAfter(d time.Duration) { c.lane.timers.add(c, d) }
+func (c *laneConn) WakeAfter(d time.Duration) { c.lane.timers.add(c, d, false) }
 
 // begin takes the connection's place and hands on what has been read before.
 func (c *laneConn) begin(early []byte) {
@@ -273,7 +273,7 @@ func (c *laneConn) drain() {
 		c.endDrained()
 		return
 	}
-	c.lane.timers.add(c, drainTimeout)
+	c.lane.timers.add(c, drainTimeout, true)
 	c.attend()
 }
 

@@ -122,10 +122,17 @@ func newLane(ls *Lanes) (*lane, error) {
 	return l, nil
 }
 
-// serve gives the lane a connection. Any goroutine may call it.
+// serve gives the lane a connection, which is counted as running. Any goroutine may call it. If
+// open panics, the descriptor is closed.
 func (l *lane) serve(fd int, early []byte, open func(Conn) Session) {
 	o := new(opening)
 	c := &laneConn{lane: l, fd: int32(fd), opening: o}
+	defer func() {
+		if c.session == nil {
+			unix.Close(fd)
+			l.loop.running.Done()
+		}
+	}()
 	c.session = open(c)
 	begin := func() {
 		c.begin(early)
@@ -281,16 +288,19 @@ func (l *lane) runTasks() bool {
 func (l *lane) runTimers() bool {
 	busy := false
 	for {
-		c := l.timers.due()
-		if c == nil {
+		m, ok := l.timers.due()
+		if !ok {
 			return busy
 		}
 		busy = true
+		c := m.conn
 		if c.gone {
 			continue
 		}
 		if c.draining {
-			c.endDrained()
+			if m.draining { // not a wake-up from before
+				c.endDrained()
+			}
 			continue
 		}
 		l.current = c

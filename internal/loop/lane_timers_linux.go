@@ -14,8 +14,9 @@ type timers struct {
 
 // A moment is when conn wants to be looked at.
 type moment struct {
-	at   time.Time
-	conn *laneConn
+	at       time.Time
+	conn     *laneConn
+	draining bool // this is the end of the draining
 }
 
 // init says how the lane is woken.
@@ -26,25 +27,25 @@ func (ts *timers) init(wake func()) {
 
 func (ts *timers) stop() { ts.next.Stop() }
 
-func (ts *timers) add(c *laneConn, d time.Duration) {
+func (ts *timers) add(c *laneConn, d time.Duration, draining bool) {
 	at := time.Now().Add(d)
 	if len(ts.moments) == 0 || at.Before(ts.moments[0].at) {
 		ts.next.Reset(d)
 	}
-	heap.Push(&ts.moments, moment{at, c})
+	heap.Push(&ts.moments, moment{at, c, draining})
 }
 
-// due returns a connection whose moment has come, or nil; then the lane is woken for the
-// first of those that are still to come.
-func (ts *timers) due() *laneConn {
+// due returns a moment that has come, or false; then the lane is woken for the first of those
+// that are still to come.
+func (ts *timers) due() (moment, bool) {
 	if len(ts.moments) == 0 {
-		return nil
+		return moment{}, false
 	}
 	if wait := time.Until(ts.moments[0].at); wait > 0 {
 		ts.next.Reset(wait)
-		return nil
+		return moment{}, false
 	}
-	return heap.Pop(&ts.moments).(moment).conn
+	return heap.Pop(&ts.moments).(moment), true
 }
 
 // moments is a heap, the first moment first.

@@ -58,6 +58,11 @@ func (l *Portable) Serve(nc net.Conn, early []byte, open func(Conn) Session) boo
 	}
 	l.running.Add(1)
 	l.mu.Unlock()
+	defer func() {
+		if c.session == nil { // open has panicked
+			l.running.Done()
+		}
+	}()
 	c.session = open(c)
 	l.mu.Lock()
 	l.conns[c] = struct{}{}
