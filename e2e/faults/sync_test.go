@@ -128,3 +128,28 @@ func TestSync(t *testing.T) {
 		t.Errorf("%d messages written to the block and %d to the socket: strace shows something else than expected", stored, shown)
 	}
 }
+
+// What a new store is made of is on disk before anything is said: without its metadata it would come back under another epoch, and
+// everybody would begin afresh.
+func TestSyncOfNewStore(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		doyasa.Skip(t, "no strace here")
+	}
+	dir, trace := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "trace")
+	plain := doyasa.Command(t, "import", "--history-dir", dir) // opens the store, and nothing more
+	traced := exec.CommandContext(t.Context(), "strace", append([]string{"-f", "-y", "-e", "trace=fsync", "-o", trace}, plain.Args...)...)
+	traced.Dir = plain.Dir
+	out, err := traced.CombinedOutput()
+	b, _ := os.ReadFile(trace)
+	if err != nil && len(b) == 0 {
+		doyasa.Skip(t, "strace may not run here: "+string(out))
+	} else if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	const stream = "jetstream/$G/streams/doyasa"
+	for _, name := range []string{stream + "/meta.inf", stream + "/meta.sum", stream + "/msgs/1.blk", stream + "/msgs", stream, "jetstream", "", ".."} {
+		if want := "<" + filepath.Join(dir, name) + ">"; !strings.Contains(string(b), want) {
+			t.Errorf("no fsync of %s", want)
+		}
+	}
+}

@@ -108,7 +108,7 @@ func openEmbedded(o Options) (_ *Journal, _ []*damage, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := e.sync(); err != nil { // what recovering has written
+	if err := errors.Join(e.sync(), syncTree(e.dir)); err != nil { // what making or recovering it has written
 		return nil, nil, err
 	}
 	return j, damaged, nil

@@ -74,6 +74,25 @@ func (s *syncer) sync() error {
 
 func (s *syncer) block(name string) error { return syncFile(filepath.Join(s.dir, name)) }
 
+// syncTree fsyncs all that is in a folder, and its entry in the one above. The server does
+// not do that for what it writes once, such as the stream's metadata with the epoch.
+func syncTree(dir string) error {
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err == nil && (d.IsDir() || d.Type().IsRegular()) {
+			err = syncFile(name)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the server has renamed or removed it meanwhile
+		}
+		return err
+	})
+	above := syncFile(filepath.Dir(dir))
+	if errors.Is(above, fs.ErrPermission) {
+		above = nil // it may be used and not read, and then it was not made here
+	}
+	return errors.Join(err, above)
+}
+
 func syncFile(name string) error {
 	f, err := os.Open(name)
 	if err != nil {

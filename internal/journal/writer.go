@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,6 +20,8 @@ const (
 	// one that has reported a fault.
 	ackTimeout = 30 * time.Second
 	ackGrace   = time.Second
+	// trimAtOnce is how many rooms the janitor trims before it looks at what has been said.
+	trimAtOnce = 64
 	// janitorEvery is how often rooms are looked at in which nothing is said.
 	janitorEvery = 30 * time.Second
 )
@@ -271,12 +274,18 @@ func (j *Journal) clean() {
 	if failed {
 		return
 	}
-	j.trim(due)
+	for some := range slices.Chunk(due, trimAtOnce) {
+		j.trim(some)
+		for j.writeBatch(j.take()) { // nobody waits for all the rooms there are
+		}
+	}
 	if j.shared != nil {
 		j.cleanShared(time.Now())
 	}
 	for _, p := range purges {
 		j.purge(p.subject, p.upTo)
+		for j.writeBatch(j.take()) {
+		}
 	}
 }
 
@@ -290,6 +299,10 @@ func (j *Journal) trim(due []*room) {
 		return
 	}
 	j.mu.Lock()
+	if j.failed != nil {
+		j.mu.Unlock()
+		return
+	}
 	records := make([]record, len(due))
 	plans := make([]trim, len(due))
 	for i, r := range due {
@@ -301,6 +314,12 @@ func (j *Journal) trim(due []*room) {
 	first := j.next
 	if j.append(records) != nil {
 		return // the messages stay, hidden
+	}
+	if j.opts.Sync > 0 { // else append has done it; a purge must not reach the disk before what accounts for it
+		if err := j.store.sync(); err != nil {
+			j.fail(err)
+			return
+		}
 	}
 	j.mu.Lock()
 	for i, r := range due {
