@@ -136,9 +136,10 @@ func (s *session) say(m *hub.Message, paid bool) {
 func (s *session) offer() bool {
 	if !s.paid {
 		now := time.Now()
-		var wait time.Duration
-		if wait, s.paid = s.token(now); !s.paid {
+		wait, limit := s.token(now)
+		if s.paid = limit == ""; !s.paid {
 			if s.server.clock(now) >= s.tokenAt { // one wake-up at a time
+				s.server.metrics.throttled.WithLabelValues(limit).Inc()
 				wait = max(time.Millisecond, (wait + time.Millisecond - 1).Truncate(time.Millisecond)) // never too early by a rounding
 				s.tokenAt = s.server.clock(now) + wait
 				s.conn.WakeAfter(wait)

@@ -130,16 +130,17 @@ func newQuotas(l config.Limits) quotas {
 	}
 }
 
-// token takes one of the connection's tokens and one of its address', or none.
-func (s *session) token(now time.Time) (wait time.Duration, ok bool) {
+// token takes one of the connection's tokens and one of its address', or none: then limit is
+// the setting that is in the way, for wait.
+func (s *session) token(now time.Time) (wait time.Duration, limit string) {
 	was := s.bucket
-	if wait, ok = s.bucket.take(messageRate(*s.limits), now); !ok {
-		s.server.metrics.throttled.WithLabelValues("messages_per_second").Inc()
-		return wait, false
+	wait, ok := s.bucket.take(messageRate(*s.limits), now)
+	if !ok {
+		return wait, "messages_per_second"
 	}
 	if wait, ok = s.server.quotas.messages.take(s.from, now); !ok {
 		s.bucket = was
-		s.server.metrics.throttled.WithLabelValues("messages_per_second_per_ip").Inc()
+		return wait, "messages_per_second_per_ip"
 	}
-	return wait, ok
+	return 0, ""
 }

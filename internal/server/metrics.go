@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"net"
 	"net/http"
 	"runtime"
@@ -211,8 +212,11 @@ func (s *session) noteLag(lag int64) {
 	s.lag = lag
 }
 
-// noteDelivery times what has just been written, on connections that are timed.
+// noteDelivery times what has just been written, unless it was there before the member was.
 func (s *session) noteDelivery() {
+	if s.stopAt != math.MaxInt64 { // not live yet
+		return
+	}
 	if took, ok := s.member.Latency(); ok {
 		s.server.metrics.delivery.Observe(took.Seconds())
 	}

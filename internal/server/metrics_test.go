@@ -204,6 +204,76 @@ func TestMetricsOfASlowMember(t *testing.T) {
 	})
 }
 
+// gathered returns the values of a series, each with its labels' values, and of a histogram's sum.
+func gathered(t *testing.T, m *metrics, name string) map[string]float64 {
+	t.Helper()
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, series := range family.GetMetric() {
+			label := ""
+			for _, l := range series.GetLabel() {
+				label += l.GetValue()
+			}
+			values[label] = series.GetCounter().GetValue() + series.GetHistogram().GetSampleSum()
+		}
+	}
+	return values
+}
+
+// A sender that has to wait is counted once, however much it is sent meanwhile.
+func TestMetricsOfAThrottledSender(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &play{t: t, config: config.Default(), buffer: 1 << 20, clients: make(map[string]*client), names: make(map[string]string)}
+		defer p.end()
+		for _, line := range []string{
+			"config limits.messages_per_second=1 limits.burst=3",
+			"A connect raw /websocket?name=A", "B connect raw /websocket?name=B",
+			"A > text 1 + text 2 + text 3 + text 4",
+			"B > text 5", "B > text 6", "B > text 7",
+			"wait 1s",
+			"C connect v1 /websocket?name=C",
+			"C > text {\"type\":\"say\",\"text\":\"8\"} + text {\"type\":\"say\",\"text\":\"9\"} + text {\"type\":\"name\",\"name\":\"D\"} + text {\"type\":\"say\",\"text\":\"10\"}",
+		} {
+			p.step(line)
+			synctest.Wait()
+		}
+		if got := gathered(t, p.server.metrics, "doyasa_throttled_total")["messages_per_second"]; got != 2 {
+			t.Errorf("doyasa_throttled_total = %v, want 2: a raw sender that waited and one that was told", got)
+		}
+	})
+}
+
+// What a newcomer is owed is as old as it is; how long it takes to be delivered is timed from then on.
+func TestMetricsOfDeliveryLeaveHistoryOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &play{t: t, config: config.Default(), buffer: 1 << 20, clients: make(map[string]*client), names: make(map[string]string)}
+		defer p.end()
+		do := func(lines ...string) {
+			for _, line := range lines {
+				p.step(line)
+				synctest.Wait()
+			}
+		}
+		check := func(want float64) {
+			t.Helper()
+			if got := gathered(t, p.server.metrics, "doyasa_delivery_seconds")[""]; got != want {
+				t.Errorf("all deliveries together took %v s, want %v", got, want)
+			}
+		}
+		do("config buffer=1004", "A connect v1 /websocket?name=A", "A > text {\"type\":\"say\",\"text\":\"1\"}", "wait 1m", "B connect v1 /websocket?name=B")
+		check(0)
+		do("B stall", "A > text {\"type\":\"say\",\"text\":\"{x*1500}\"}", "wait 2s", "B read")
+		check(2)
+	})
+}
+
 // Whose deliveries are timed: few of many, some of few.
 func TestTimedSample(t *testing.T) {
 	m := new(metrics)

@@ -57,16 +57,12 @@ func (s *session) due() []byte {
 
 // Wrote implements loop.Source.
 func (s *session) Wrote(n int) {
-	rest := min(n, s.restSize)
-	if rest > 0 {
-		s.member.Cursor().Advance(rest)
-	}
-	out := min(n-rest, s.outSize)
+	out := min(n-min(n, s.restSize), s.outSize)
 	if s.out = s.out[out:]; len(s.out) == 0 {
 		s.out = nil
 	}
-	if due := n - rest - out; due > 0 {
-		s.member.Cursor().Advance(due)
+	if ofLog := n - out; ofLog > 0 {
+		s.member.Cursor().Advance(ofLog)
 		if s.timed {
 			s.noteDelivery()
 		}

@@ -123,11 +123,12 @@ func (v *v1) rename(f fields) {
 
 // spend takes a token, or tells the client when there is one.
 func (v *v1) spend(id string) bool {
-	wait, ok := v.session.token(time.Now())
-	if !ok {
+	wait, limit := v.session.token(time.Now())
+	if limit != "" {
+		v.session.server.metrics.throttled.WithLabelValues(limit).Inc()
 		v.fail(errRateLimited, id, wait)
 	}
-	return ok
+	return limit == ""
 }
 
 // fail tells the client what was wrong, and ends the connection of one that does not
