@@ -2,6 +2,7 @@ package journal
 
 import (
 	"cmp"
+	"container/heap"
 	"slices"
 	"sort"
 	"time"
@@ -20,6 +21,7 @@ import (
 type index struct {
 	limits Limits
 	rooms  map[string]*room
+	sizes  sizes              // all rooms
 	total  int                // bytes of all shown messages
 	pushed map[*room]struct{} // that others have made smaller
 	cache  cache
@@ -41,6 +43,7 @@ type room struct {
 	kept    []entry // in the stream, oldest first
 	hidden  int     // how many of kept are over a limit
 	bytes   int     // of kept[hidden:]
+	place   int     // in index.sizes
 	hiddenB int     // of kept[:hidden]
 	trims   []trimmed
 	last    trim   // the newest of trims, without its ids
@@ -72,6 +75,7 @@ func (x *index) room(name string) *room {
 	if r == nil {
 		r = &room{name: name}
 		x.rooms[name] = r
+		heap.Push(&x.sizes, r)
 	}
 	return r
 }
@@ -80,6 +84,7 @@ func (x *index) room(name string) *room {
 func (x *index) drop(r *room) {
 	if r.head == 0 && len(r.trims) == 0 {
 		delete(x.rooms, r.name)
+		heap.Remove(&x.sizes, r.place)
 	}
 }
 
@@ -91,8 +96,7 @@ func (x *index) add(r *room, m *hub.Message, cached bool) {
 	}
 	r.kept = append(r.kept, e)
 	r.head = m.Seq
-	r.bytes += m.Size()
-	x.total += m.Size()
+	x.resize(r, m.Size())
 	if cached {
 		x.cache.add(r, m)
 	}
@@ -111,20 +115,36 @@ func (x *index) enforce(r *room) {
 		}
 	}
 	for over(x.total, x.limits.TotalBytes) {
-		largest := r
-		for _, other := range x.rooms {
-			if other.bytes > largest.bytes {
-				largest = other
-			}
-		}
-		// Down to below the others' share in one go: finding the largest is not free.
-		for least := largest.bytes - max(largest.bytes/64, 1); over(x.total, x.limits.TotalBytes) && largest.bytes > least; {
-			x.hide(largest)
-		}
+		largest := x.sizes[0]
+		x.hide(largest)
 		if largest != r {
 			x.pushed[largest] = struct{}{}
 		}
 	}
+}
+
+// resize counts bytes that a room shows more or less.
+func (x *index) resize(r *room, bytes int) {
+	r.bytes += bytes
+	x.total += bytes
+	heap.Fix(&x.sizes, r.place)
+}
+
+// sizes is a heap of rooms with the one on top that shows most bytes: very many rooms may
+// have been used, and the largest is looked for whenever something is said.
+type sizes []*room
+
+func (s sizes) Len() int           { return len(s) }
+func (s sizes) Less(i, j int) bool { return s[i].bytes > s[j].bytes }
+func (s sizes) Swap(i, j int)      { s[i], s[j] = s[j], s[i]; s[i].place, s[j].place = i, j }
+func (s *sizes) Push(r any)        { r.(*room).place = len(*s); *s = append(*s, r.(*room)) }
+
+func (s *sizes) Pop() any {
+	last := len(*s) - 1
+	r := (*s)[last]
+	(*s)[last] = nil
+	*s = (*s)[:last]
+	return r
 }
 
 // hide takes the oldest shown message of r out of sight.
@@ -133,8 +153,7 @@ func (x *index) hide(r *room) {
 	e.message = nil
 	r.hidden++
 	r.hiddenB += int(e.size)
-	r.bytes -= int(e.size)
-	x.total -= int(e.size)
+	x.resize(r, -int(e.size))
 }
 
 // worthTrimming tells whether so much is hidden that the disk should be rid of it.
@@ -257,38 +276,4 @@ func (r *room) at(seq uint64) *entry {
 		return nil
 	}
 	return &r.kept[i]
-}
-
-// cacheBytes bounds the messages held in memory, all rooms together.
-const cacheBytes = 32 << 20
-
-// A cache holds the messages last stored or read, so that a crowd that joins reads the
-// disk once.
-type cache struct {
-	queue []cached // oldest first
-	bytes int
-}
-
-type cached struct {
-	room *room
-	seq  uint64
-	size int
-}
-
-func (c *cache) add(r *room, m *hub.Message) {
-	e := r.at(m.Seq)
-	if e == nil || e.message != nil {
-		return
-	}
-	e.message = m
-	c.queue = append(c.queue, cached{r, m.Seq, m.Size()})
-	c.bytes += m.Size()
-	for c.bytes > cacheBytes {
-		oldest := c.queue[0]
-		c.queue = c.queue[1:]
-		c.bytes -= oldest.size
-		if e := oldest.room.at(oldest.seq); e != nil {
-			e.message = nil
-		}
-	}
 }

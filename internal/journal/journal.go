@@ -7,6 +7,7 @@
 //	record.go    a message, and a trim, as bytes in the stream
 //	sync.go      one fsync for a batch
 //	index.go     what is kept and shown, in memory: a page is found without the disk
+//	cache.go     of that, the messages last stored or read
 //	reader.go    what is no longer in memory is read back, checked
 //	recover.go   at the start the whole stream is read once, and checked
 //	shared.go    a stream that several processes share: the order comes by a consumer
