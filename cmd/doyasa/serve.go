@@ -46,7 +46,7 @@ func newServe(environ []string) *cobra.Command {
 }
 
 // serve runs the server with a configuration until a signal, logging to w.
-func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os.Signal) (err error) {
+func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os.Signal) error {
 	log, err := newLogger(w, l.Log)
 	if err != nil {
 		return err
@@ -59,26 +59,41 @@ func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os
 	if err != nil {
 		return err
 	}
+	stop := func() error { return nil }
 	if history != nil {
-		options.Journal, options.History = history, historyStats(history)
-		defer func() { err = errors.Join(err, history.Stop()) }()
+		options.Journal, options.History, stop = history, historyStats(history), history.Stop
 	}
 	app, err := server.New(options)
 	if err != nil {
-		return err
+		return errors.Join(err, stop())
 	}
+	failed := make(chan error, 2) // why a listener ended, from each one's goroutine; never closed
+	servers, err := open(ctx, l, app, failed, log)
+	if err != nil {
+		return errors.Join(err, stop())
+	}
+
+	select {
+	case err = <-failed: // not asked for, so never http.ErrServerClosed
+	case got := <-signals:
+		log.Info().Stringer("signal", got).Stringer("within", l.Limits.DrainTimeout).Msg("letting everybody go; a second signal ends at once")
+	}
+	return errors.Join(err, drain(ctx, app, servers, stop, l.Limits.DrainTimeout, signals, log))
+}
+
+// open begins to listen and says so. What ends a listener goes to failed.
+func open(ctx context.Context, l *config.Loaded, app *server.Server, failed chan<- error, log zerolog.Logger) ([]*http.Server, error) {
 	listener, err := listen(ctx, "listen", l.Listen)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	public := newHTTPServer(ctx, app, app.Handler(), l.Limits, log)
-	failed := make(chan error, 2) // why a listener ended, from each one's goroutine; never closed
 	if l.TLS == (config.TLS{}) {
 		go func() { failed <- public.Serve(listener) }()
 	} else {
 		shown, err := newCertificate(l.TLS, log)
 		if err != nil {
-			return errors.Join(err, listener.Close())
+			return nil, errors.Join(err, listener.Close())
 		}
 		public.TLSConfig = shown.config()
 		go func() { failed <- public.ServeTLS(listener, "", "") }()
@@ -87,7 +102,7 @@ func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os
 	if l.OpsListen != "" {
 		opsListener, err := listen(ctx, "ops_listen", l.OpsListen)
 		if err != nil {
-			return errors.Join(err, public.Close())
+			return nil, errors.Join(err, public.Close())
 		}
 		ops := newHTTPServer(ctx, app, app.OpsHandler(), l.Limits, log)
 		go func() { failed <- ops.Serve(opsListener) }()
@@ -95,18 +110,16 @@ func serve(ctx context.Context, l *config.Loaded, w io.Writer, signals <-chan os
 		log.Info().Stringer("address", opsListener.Addr()).Msg("health and metrics are here only")
 	}
 	announce(l, listener.Addr(), log)
-
-	select {
-	case err = <-failed: // not asked for, so never http.ErrServerClosed
-	case got := <-signals:
-		log.Info().Stringer("signal", got).Stringer("within", l.Limits.DrainTimeout).Msg("letting everybody go; a second signal ends at once")
-	}
-	return errors.Join(err, drain(ctx, app, servers, l.Limits.DrainTimeout, signals, log))
+	return servers, nil
 }
 
-// drain ends every connection in an orderly way within timeout. The listeners stay open meanwhile, so that whoever comes is told
-// to come back instead of finding nobody. A signal ends the wait with an error; what is still running then ends with the process.
-func drain(ctx context.Context, app *server.Server, servers []*http.Server, timeout time.Duration, signals <-chan os.Signal, log zerolog.Logger) error {
+// historyGrace is how long a history that does not answer is waited for once the drain timeout is over.
+const historyGrace = 2 * time.Second
+
+// drain ends every connection in an orderly way within timeout, and then the history with stop. The listeners stay open meanwhile,
+// so that whoever comes is told to come back instead of finding nobody. A signal ends the wait with an error, and so does a history
+// that does not answer, on a disk that hangs for instance; what is still running then ends with the process.
+func drain(ctx context.Context, app *server.Server, servers []*http.Server, stop func() error, timeout time.Duration, signals <-chan os.Signal, log zerolog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	done := make(chan error, 1) // the outcome, once, from the goroutine below; never closed
@@ -115,19 +128,21 @@ func drain(ctx context.Context, app *server.Server, servers []*http.Server, time
 		for _, s := range servers {
 			err = errors.Join(err, s.Shutdown(ctx))
 		}
-		done <- err
-	}()
-	select {
-	case got := <-signals:
-		return fmt.Errorf("%s again: ended at once", got)
-	case err := <-done:
 		if errors.Is(err, context.DeadlineExceeded) {
 			log.Warn().Msg("limits.drain_timeout is over; the rest was cut off")
 			for _, s := range servers {
 				s.Close()
 			}
-			return nil
+			err = nil
 		}
+		done <- errors.Join(err, stop())
+	}()
+	select {
+	case got := <-signals:
+		return fmt.Errorf("%s again: ended at once", got)
+	case <-time.After(timeout + historyGrace):
+		return errors.New("limits.drain_timeout is over and the history does not answer: ended without it")
+	case err := <-done:
 		log.Info().Msg("stopped")
 		return err
 	}

@@ -9,7 +9,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/doyasa/doyasa/internal/config"
+	"github.com/doyasa/doyasa/internal/server"
+	"github.com/doyasa/doyasa/static"
 )
 
 func get(t *testing.T, url string) int {
@@ -148,4 +155,21 @@ func TestDrainTimeout(t *testing.T) {
 	if status, log := p.wait(); status != 0 {
 		t.Errorf("status %d, log\n%s\nwant 0", status, log)
 	}
+}
+
+// What has to be written down and cannot be, because the disk hangs, does not keep the process.
+func TestDrainOfAHistoryThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, err := server.New(server.Options{Config: config.Default(), Log: zerolog.Nop(), Page: static.Files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hung := make(chan struct{})
+		defer close(hung)
+		began := time.Now()
+		err = drain(t.Context(), app, nil, func() error { <-hung; return nil }, 10*time.Second, nil, zerolog.Nop())
+		if err == nil || time.Since(began) > 10*time.Second+historyGrace {
+			t.Errorf("drain = %v after %v, want an error once the timeout is over", err, time.Since(began))
+		}
+	})
 }
