@@ -27,7 +27,6 @@ const patience = 30 * time.Second
 type kind struct {
 	name    string
 	block   *regexp.Regexp // its block in the README
-	address string         // what stands there for this test's server
 	rewrite func(block string) string
 	file    string
 	config  func(dir, address, block string) string
