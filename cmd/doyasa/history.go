@@ -47,8 +47,8 @@ func openHistory(l *config.Loaded, log zerolog.Logger) (*journal.Journal, error)
 	var err error
 	where, key := l.History.Dir, "history.dir"
 	if l.History.Store == "nats" {
-		where, key = l.History.NATSURL, "history.nats_url"
-		j, err = journal.OpenShared(where, o)
+		where, key = journal.Shown(l.History.NATSURL), "history.nats_url"
+		j, err = journal.OpenShared(l.History.NATSURL, o)
 	} else {
 		j, err = journal.OpenEmbedded(o)
 	}

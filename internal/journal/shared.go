@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,7 +37,7 @@ const (
 
 // shared is what a journal has more when its stream is shared.
 type shared struct {
-	url     string
+	at      string              // its address, as it may be shown
 	nonce   string              // of this process
 	tokens  int                 // given; the writer's alone
 	own     map[string]queued   // guarded by Journal.mu: appended and not come back, by token
@@ -62,13 +64,13 @@ type passing struct {
 // OpenShared uses the stream of a NATS server or cluster elsewhere, or makes it there.
 // Limits must be the same in all processes that share it; Options.Dir and Sync mean
 // nothing, the server has its own.
-func OpenShared(url string, o Options) (_ *Journal, err error) {
+func OpenShared(address string, o Options) (_ *Journal, err error) {
 	if o.NewEpoch == nil {
 		o.NewEpoch = rand.Text
 	}
-	s := &shared{url: url, nonce: rand.Text(), own: make(map[string]queued), retries: make(map[uint64][]queued)}
+	s := &shared{at: Shown(address), nonce: rand.Text(), own: make(map[string]queued), retries: make(map[uint64][]queued)}
 	j := &Journal{opts: o, store: s, shared: s, index: newIndex(o.Limits)}
-	if j.nc, err = nats.Connect(url, nats.Name("doyasa"), nats.Timeout(10*time.Second), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second), quiet); err != nil {
+	if j.nc, err = nats.Connect(address, nats.Name("doyasa"), nats.Timeout(10*time.Second), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second), quiet); err != nil {
 		return nil, s.explain(err)
 	}
 	defer func() {
@@ -114,6 +116,21 @@ func OpenShared(url string, o Options) (_ *Journal, err error) {
 	s.stop, s.closed = consuming.Stop, consuming.Closed()
 	j.start()
 	return j, nil
+}
+
+// Shown is the address of a NATS server, or several with commas between them, without the
+// passwords and tokens that may stand in it.
+func Shown(address string) string {
+	parts := strings.Split(address, ",")
+	for i, part := range parts {
+		u, err := url.Parse(part)
+		if err != nil {
+			return "(an address that cannot be read)"
+		}
+		u.User = nil
+		parts[i] = u.String()
+	}
+	return strings.Join(parts, ",")
 }
 
 // quiet keeps the client from writing to stderr: what fails is seen where it is done.
@@ -283,12 +300,12 @@ func (s *shared) explain(err error) error {
 	if _, already := errors.AsType[*trouble](err); already || err == nil {
 		return err
 	}
-	what := fmt.Sprintf("the history at %s: %v", s.url, err)
+	what := fmt.Sprintf("the history at %s: %v", s.at, err)
 	switch {
 	case errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrNoServers):
-		what = fmt.Sprintf("the history at %s: no NATS server answers there; start it, or correct the address", s.url)
+		what = fmt.Sprintf("the history at %s: no NATS server answers there; start it, or correct the address", s.at)
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrNoResponders):
-		what = fmt.Sprintf("the history at %s: JetStream is not enabled there; enable it", s.url)
+		what = fmt.Sprintf("the history at %s: JetStream is not enabled there; enable it", s.at)
 	}
 	return &trouble{what, cmp.Or(err, errors.New(what))}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -281,4 +282,18 @@ func TestSharedOutage(t *testing.T) {
 func TestSharedNobody(t *testing.T) {
 	_, err := OpenShared("nats://127.0.0.1:1", Options{})
 	wantLine(t, err, "nats://127.0.0.1:1", "no NATS server answers there")
+}
+
+// What says where the history is goes to logs and to whoever asks /readyz, so no secret is in it.
+func TestSharedAddressWithoutSecrets(t *testing.T) {
+	_, err := OpenShared("nats://someone:secret@127.0.0.1:1,nats://token@127.0.0.1:2", Options{})
+	wantLine(t, err, "nats://127.0.0.1:1,nats://127.0.0.1:2", "no NATS server answers there")
+	for _, secret := range []string{"someone", "secret", "token"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%q has %q", err, secret)
+		}
+	}
+	if got := Shown("tls://a:b%2Cc@[::1]:4222"); got != "tls://[::1]:4222" {
+		t.Errorf("Shown = %q, want the address alone", got)
+	}
 }
