@@ -1,5 +1,7 @@
 package hub
 
+import "unsafe"
+
 // Hold stops the hub goroutine of a room at an item of the inbox until release, so that
 // what is put meanwhile is dealt with in one pass.
 func (h *Hub) Hold(room string) (release func()) {
@@ -45,3 +47,9 @@ func (h *Hub) InboxBytes(room string) int {
 
 // RaceDetector is on.
 const RaceDetector = raceDetector
+
+// Sizes of what the hub keeps for a member, in bytes.
+const (
+	MemberSize = unsafe.Sizeof(Member{})
+	PersonSize = unsafe.Sizeof(person{})
+)

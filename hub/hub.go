@@ -112,8 +112,8 @@ func (h *Hub) Join(room string, form *Form, who Author, owner Owner) (*Member, e
 	if err != nil {
 		return nil, err
 	}
-	m := &Member{room: r, form: form, owner: owner, who: who}
-	r.inbox.put(item{do: (*Room).join, origin: origin{member: m}})
+	m := &Member{room: r, owner: owner}
+	r.inbox.put(item{do: (*Room).join, origin: origin{member: m}, who: who, form: form})
 	return m, nil
 }
 

@@ -10,7 +10,8 @@ type item struct {
 	do func(*Room, item) // (*Room).join, say, rename, leave or flush
 	origin
 	message *Message // say
-	name    string   // rename
+	who     Author   // join; of rename the Name
+	form    *Form    // join
 }
 
 // origin is who put an item there. One of member and reply is set.

@@ -13,14 +13,14 @@ func (r *Room) join(it item) {
 		m.owner.Notify(Refused{Err: err})
 		return
 	}
-	m.log = r.logOf(m.form)
-	m.log.members++
+	l := r.logOf(it.form)
+	l.members++
 	r.hub.counters.members.Add(1)
-	m.cursor.log = m.log
+	m.cursor.log = l
 	m.cursor.toEnd()
-	m.people = m.log.people.Load()
-	m.log.watchers.set(m, m.owner)
-	r.presence.join(m.who)
+	m.people = l.people.Load()
+	l.watchers.set(m, m.owner)
+	m.person = r.presence.join(it.who)
 	m.owner.Notify(Joined{Head: r.position.Head, Epoch: r.position.Epoch, People: r.presence.snapshot()})
 }
 
@@ -37,9 +37,8 @@ func (r *Room) logOf(form *Form) *Log {
 }
 
 func (r *Room) rename(it item) {
-	it.member.who.Name = it.name
-	if it.member.log != nil {
-		r.presence.rename(it.member.who)
+	if known := it.member.person; known != nil {
+		r.presence.rename(known, it.who.Name)
 	}
 }
 
@@ -57,10 +56,10 @@ func (r *Room) finishLeaving() {
 			continue
 		}
 		var end int64
-		if m.log != nil {
+		if m.person != nil {
 			end, _ = m.cursor.End()
 			r.remove(m)
-			r.presence.leave(m.who, time.Now())
+			r.presence.leave(m.person, time.Now())
 		}
 		m.owner.Notify(Left{End: end})
 		r.hub.release(r)
@@ -72,7 +71,7 @@ func (r *Room) finishLeaving() {
 // remove takes a member out of its log, and the log out of the room with the last one.
 func (r *Room) remove(m *Member) {
 	r.hub.counters.members.Add(-1)
-	l := m.log
+	l := m.cursor.log
 	l.watchers.set(m, nil)
 	if l.members--; l.members == 0 {
 		r.hub.logBytes.Add(int64(-l.bytes))

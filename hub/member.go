@@ -8,22 +8,19 @@ import "io"
 type Member struct {
 	// Immutable.
 	room  *Room
-	form  *Form
 	owner Owner
 
 	// Owned by the hub goroutine.
-	who     Author
-	awaited int32 // messages said whose outcome is open
+	person  *person // nil before the join, and if it failed
+	awaited int32   // messages said whose outcome is open
 
 	paused bool // guarded by room.inbox.mu: in its list of the paused
 
 	gone    bool  // guarded by log.watchers.mu: nobody is woken for it any more
 	watcher Waker // guarded by log.watchers.mu: who is woken when the log grows
 
-	// Written by the hub goroutine before Joined, immutable afterwards.
-	log *Log
-
-	// Written by the hub goroutine before Joined, owned by the owner afterwards.
+	// Written by the hub goroutine before Joined, owned by the owner afterwards; but for
+	// cursor.log, which is immutable then.
 	cursor Cursor
 	people *[]byte // the change of presence last taken
 }
@@ -37,8 +34,11 @@ func (m *Member) Say(msg *Message) bool {
 // Rename changes the name under which the member is listed. Messages carry the name
 // their sender put into them.
 func (m *Member) Rename(name string) {
-	m.room.inbox.put(item{do: (*Room).rename, origin: origin{member: m}, name: name})
+	m.room.inbox.put(item{do: (*Room).rename, origin: origin{member: m}, who: Author{Name: name}})
 }
+
+// Room is the name of the room.
+func (m *Member) Room() string { return m.room.name }
 
 // Leave ends the membership, behind everything that was said before. The room answers
 // with Left. It must be called exactly once.
@@ -48,14 +48,14 @@ func (m *Member) Leave() {
 
 // Log identifies what the member's cursor walks: all members of a room in one form have the
 // same. Valid after Joined.
-func (m *Member) Log() *Log { return m.log }
+func (m *Member) Log() *Log { return m.cursor.log }
 
 // Watch has w woken instead of the owner when the log grows, or presence changes: once for all
 // members that w watches for. It is for an owner among many whose sockets one goroutine writes
 // to, so that the hub wakes that goroutine and not each of them. Once it has returned, what
 // was published before is due and what follows wakes w. Valid after Joined, for the owner
 // alone; after Left it does nothing.
-func (m *Member) Watch(w Waker) { m.log.watchers.set(m, w) }
+func (m *Member) Watch(w Waker) { m.cursor.log.watchers.set(m, w) }
 
 // Cursor is the member's place in the log. Valid after Joined, for the owner alone.
 func (m *Member) Cursor() *Cursor { return &m.cursor }
@@ -86,7 +86,7 @@ func (m *Member) Page(q PageQuery, done func(Page, error)) {
 // that has been taken. It is one frame shared by all members, and a later one takes its
 // place, so nobody is sent a stale one. Valid after Joined, for the owner alone.
 func (m *Member) TakePeople() []byte {
-	p := m.log.people.Load()
+	p := m.cursor.log.people.Load()
 	if p == m.people {
 		return nil
 	}

@@ -3,7 +3,8 @@ package hub
 // An ID names one message. The zero ID is no id.
 type ID [16]byte
 
-// An Author is who said something, or who is in a room. ID tells people apart; names need not be unique.
+// An Author is who said something, or who is in a room. ID tells people apart; names need not be unique. Who joins without an ID is
+// somebody else than all others, and there is nothing to be kept to know them by.
 type Author struct {
 	ID   string
 	Name string

@@ -17,23 +17,28 @@ type People struct {
 }
 
 // A person is one Author.ID in a room, over any number of connections and the gaps
-// between them.
+// between them, or a member without one. It is kept small: most people are quiet.
 type person struct {
-	id      string
+	id      string // empty: there is nothing to be known by again
 	name    string
-	told    string // the name others know; empty until their coming has been told
-	dirty   bool   // in presence.dirty
-	members int    // connections; 0 while the grace runs, and when gone
-	leaves  int64  // when the last grace ends, Unix nanoseconds: it tells a stale leaving
-	index   int    // in presence.listed, -1 when gone
+	leaves  int64 // when the last grace ends, Unix nanoseconds: it tells a stale leaving
+	members int32 // connections; 0 while the grace runs, and when gone
+	index   int32 // in presence.listed, -1 when gone
+	dirty   bool  // in presence.dirty
+}
+
+// A change is that of a person since the last telling.
+type change struct {
+	person *person
+	told   string // the name others know; empty if they know of nobody
 }
 
 // presence belongs to the hub goroutine.
 type presence struct {
-	people  map[string]*person // by Author.ID
-	listed  []*person          // the same people, in no promised order
+	people  map[string]*person // by Author.ID, of those who have one
+	listed  []*person          // all people, in no promised order
 	leaving []leaving          // in the order in which the graces end
-	dirty   []*person          // who has changed since the last telling
+	dirty   []change           // since the last telling
 	count   int                // people at the last telling
 	next    time.Time          // when the next change may be told
 }
@@ -44,31 +49,32 @@ type leaving struct {
 	at     time.Time
 }
 
-func (p *presence) join(who Author) {
-	if p.people == nil {
-		p.people = make(map[string]*person)
-	}
+func (p *presence) join(who Author) *person {
 	known := p.people[who.ID]
 	if known == nil {
-		known = &person{id: who.ID, index: len(p.listed)}
-		p.people[who.ID] = known
-		p.listed = append(p.listed, known)
+		known = &person{id: who.ID, index: int32(len(p.listed))}
 		p.mark(known)
+		p.listed = append(p.listed, known)
+		if who.ID != "" {
+			if p.people == nil {
+				p.people = make(map[string]*person)
+			}
+			p.people[who.ID] = known
+		}
 	}
 	known.members++
-	p.rename(who)
+	p.rename(known, who.Name)
+	return known
 }
 
-func (p *presence) rename(who Author) {
-	known := p.people[who.ID]
-	if known.name != who.Name {
-		known.name = who.Name
+func (p *presence) rename(known *person, name string) {
+	if known.name != name {
 		p.mark(known)
+		known.name = name
 	}
 }
 
-func (p *presence) leave(who Author, now time.Time) {
-	known := p.people[who.ID]
+func (p *presence) leave(known *person, now time.Time) {
 	if known.members--; known.members == 0 {
 		at := now.Add(leaveGrace)
 		known.leaves = at.UnixNano()
@@ -76,10 +82,11 @@ func (p *presence) leave(who Author, now time.Time) {
 	}
 }
 
+// mark is called before a person changes.
 func (p *presence) mark(known *person) {
 	if !known.dirty {
 		known.dirty = true
-		p.dirty = append(p.dirty, known)
+		p.dirty = append(p.dirty, change{known, known.name})
 	}
 }
 
@@ -91,12 +98,14 @@ func (p *presence) expire(now time.Time) {
 		if gone.members > 0 || gone.index < 0 || gone.leaves != at.UnixNano() {
 			continue
 		}
-		last := p.listed[len(p.listed)-1]
-		p.listed[gone.index], last.index = last, gone.index
-		p.listed = p.listed[:len(p.listed)-1]
-		gone.index = -1
-		delete(p.people, gone.id)
 		p.mark(gone)
+		end := len(p.listed) - 1
+		last := p.listed[end]
+		p.listed[gone.index], last.index = last, gone.index
+		p.listed[end] = nil
+		p.listed = p.listed[:end]
+		gone.name, gone.index = "", -1
+		delete(p.people, gone.id)
 	}
 }
 
@@ -117,18 +126,13 @@ func (p *presence) change(now time.Time) (People, bool) {
 		return People{}, false
 	}
 	told := People{Count: len(p.listed)}
-	for _, known := range p.dirty {
-		known.dirty = false
-		name := known.name
-		if known.index < 0 {
-			name = ""
-		}
-		if name == known.told {
+	for _, c := range p.dirty {
+		c.person.dirty = false
+		if c.person.name == c.told {
 			continue
 		}
-		told.Left = appendName(told.Left, known.told)
-		told.Joined = appendName(told.Joined, name)
-		known.told = name
+		told.Left = appendName(told.Left, c.told)
+		told.Joined = appendName(told.Joined, c.person.name)
 	}
 	p.dirty = nil
 	if told.Count == p.count && len(told.Joined)+len(told.Left) == 0 {

@@ -92,6 +92,26 @@ func TestPresenceOfNewcomers(t *testing.T) {
 	})
 }
 
+// Members without an ID are people of their own, who come, are renamed and go like others.
+func TestPresenceWithoutID(t *testing.T) {
+	inLobby(t, func(l lobby) {
+		a, _ := l.join("1", "A")
+		b, _ := l.join("", "B")
+		c, j := l.join("", "B")
+		if j.People.Count != 3 || !slices.Equal(j.People.Names, []string{"A", "B", "B"}) {
+			t.Errorf("Joined with %+v, want A, B and B", j.People)
+		}
+		time.Sleep(time.Second)
+		l.want(a, `3 +["B" "B"] -[]`)
+		c.Rename("C")
+		time.Sleep(time.Second)
+		l.want(a, `3 +["C"] -["B"]`)
+		b.Leave()
+		time.Sleep(30 * time.Second)
+		l.want(a, `2 +[] -["B"]`)
+	})
+}
+
 func TestLeaveIsToldAfterTheGrace(t *testing.T) {
 	inLobby(t, func(l lobby) {
 		a, _ := l.join("1", "A")

@@ -87,7 +87,7 @@ func (m *Member) Latency() (time.Duration, bool) {
 	if m.cursor.Lag() > 0 {
 		return 0, false
 	}
-	return m.room.hub.clock() - time.Duration(m.log.newest.Load()), true
+	return m.room.hub.clock() - time.Duration(m.cursor.log.newest.Load()), true
 }
 
 // Evicted tells that the log has let go of the chunk in which the cursor stands, so that

@@ -320,6 +320,9 @@ func TestPanicOverTCP(t *testing.T) {
 				if err, _ := r.ended(); !errors.Is(err, ErrPanicked) && method != "Closed" {
 					t.Errorf("closed with %v, want ErrPanicked", err)
 				}
+				if len(r.panicky) != 1 {
+					t.Errorf("told of %v, want what it panicked with, once", r.panicky)
+				}
 				good.send("alive")
 				expect(t, goodPeer, "alive")
 			})

@@ -17,16 +17,16 @@ type laneConn struct {
 	session Session
 	fd      int32
 
-	woken   atomic.Bool // a task to ask what is due is on its way
-	opening *opening    // guarded by lane.mu: until the session is there
+	woken atomic.Bool // a task to ask what is due is on its way
 
 	// Owned by the lane.
 	slot     uint32
-	interest uint32 // the events asked of epoll
-	place    int32  // in group.members
-	group    *group
-	blocked  int64 // since when the socket has taken nothing of what is due, Unix nanoseconds; 0: it takes more
+	place    int32 // in group.members
 	drained  int32 // bytes thrown away
+	since    stamp // if blocked: since when
+	group    *group
+	interest uint8 // the events asked of epoll
+	blocked  bool  // the socket has taken nothing of what is due
 	refused  bool  // Feed wants no more
 	paused   bool  // the session was, when last asked
 	draining bool  // the source has ended, and what is read is thrown away
@@ -84,7 +84,7 @@ func (c *laneConn) begin(early []byte) {
 
 // control tells epoll what the connection waits for.
 func (c *laneConn) control(op int) error {
-	ev := unix.EpollEvent{Events: c.interest, Fd: int32(c.slot), Pad: int32(c.lane.slots[c.slot].generation)}
+	ev := unix.EpollEvent{Events: uint32(c.interest), Fd: int32(c.slot), Pad: int32(c.lane.slots[c.slot].generation)}
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(c.lane.fd, op, int(c.fd), &ev))
 }
 
@@ -93,11 +93,11 @@ func (c *laneConn) attend() {
 	if c.gone {
 		return
 	}
-	interest := uint32(0)
+	interest := uint8(0)
 	if c.reads() {
 		interest |= readable
 	}
-	if c.blocked != 0 {
+	if c.blocked {
 		interest |= writable
 	}
 	if interest == c.interest {
@@ -189,7 +189,7 @@ func (c *laneConn) flush() {
 			c.end(err)
 			return
 		case len(bufs) == 0:
-			if c.blocked != 0 { // what stood is no longer due
+			if c.blocked { // what stood is no longer due
 				c.unblock()
 				c.attend()
 			}
@@ -215,7 +215,7 @@ func (c *laneConn) flush() {
 			return
 		}
 		if n < size {
-			if n > 0 || c.blocked == 0 {
+			if n > 0 || !c.blocked {
 				c.block()
 			}
 			if c.interest&writable == 0 {
@@ -228,19 +228,30 @@ func (c *laneConn) flush() {
 	c.Wake() // there may be more
 }
 
+// A stamp is a moment in milliseconds, of which only the lower bits are kept: enough to tell
+// moments apart that are at most three weeks from each other.
+type stamp uint32
+
+func stampOf(t time.Time) stamp { return stamp(t.UnixMilli()) }
+
+// after is how long after since s is.
+func (s stamp) after(since stamp) time.Duration {
+	return time.Duration(int32(s-since)) * time.Millisecond
+}
+
 // block notes that the socket takes no more.
 func (c *laneConn) block() {
-	if c.blocked == 0 {
+	if !c.blocked {
 		c.lane.moved.Blocked++
 	}
-	c.blocked = time.Now().UnixNano()
+	c.blocked, c.since = true, stampOf(time.Now())
 }
 
 // unblock notes that nothing waits for the socket.
 func (c *laneConn) unblock() {
-	if c.blocked != 0 {
+	if c.blocked {
 		c.lane.moved.Blocked--
-		c.blocked = 0
+		c.blocked = false
 	}
 }
 
@@ -253,14 +264,14 @@ func (c *laneConn) tick(now time.Time) {
 		c.end(err)
 		return
 	}
-	if c.blocked != 0 {
+	if c.blocked {
 		c.flush() // the session may see it differently by now
-		if c.blocked != 0 && now.UnixNano()-c.blocked >= int64(c.lane.loop.opts.SlowTimeout) {
+		if c.blocked && stampOf(now).after(c.since) >= c.lane.loop.opts.SlowTimeout {
 			c.end(ErrSlow)
 			return
 		}
 	}
-	if c.blocked != 0 || c.paused {
+	if c.blocked || c.paused {
 		c.attend()
 	}
 }

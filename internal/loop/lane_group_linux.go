@@ -46,7 +46,7 @@ func (l *lane) visit() bool {
 			if g.next++; g.next >= len(g.members) {
 				g.next = 0
 			}
-			if c := g.members[g.next]; c.blocked == 0 {
+			if c := g.members[g.next]; !c.blocked {
 				l.current = c
 				c.flush()
 				if c.paused {

@@ -41,9 +41,10 @@ type lane struct {
 
 	ticked atomic.Bool // a tick is due
 
-	mu    sync.Mutex
-	tasks []task // guarded by mu
-	stats Stats  // guarded by mu: moved, as of the last turn
+	mu       sync.Mutex
+	tasks    []task                 // guarded by mu
+	openings map[*laneConn]*opening // guarded by mu: of those whose session is not there yet
+	stats    Stats                  // guarded by mu: moved, as of the last turn
 
 	// Owned by run. What a turn has taken is kept here, so that a panic loses none of it.
 	taken    []task // the tasks taken, those before done have been run
@@ -102,13 +103,14 @@ func newLane(ls *Lanes) (*lane, error) {
 		return nil, err
 	}
 	l := &lane{
-		loop:   ls,
-		epoll:  file,
-		wake:   make(chan struct{}, 1),
-		groups: make(map[any]*group),
-		read:   make([]byte, readSize),
-		bufs:   make([][]byte, 0, maxBuffers),
-		iov:    make([]unix.Iovec, 0, maxBuffers),
+		loop:     ls,
+		epoll:    file,
+		wake:     make(chan struct{}, 1),
+		groups:   make(map[any]*group),
+		openings: make(map[*laneConn]*opening),
+		read:     make([]byte, readSize),
+		bufs:     make([][]byte, 0, maxBuffers),
+		iov:      make([]unix.Iovec, 0, maxBuffers),
 	}
 	l.timers.init(func() { signal(l.wake) })
 	raw, err := file.SyscallConn()
@@ -126,9 +128,15 @@ func newLane(ls *Lanes) (*lane, error) {
 // open panics, the descriptor is closed.
 func (l *lane) serve(fd int, early []byte, open func(Conn) Session) {
 	o := new(opening)
-	c := &laneConn{lane: l, fd: int32(fd), opening: o}
+	c := &laneConn{lane: l, fd: int32(fd)}
+	l.mu.Lock()
+	l.openings[c] = o
+	l.mu.Unlock()
 	defer func() {
 		if c.session == nil {
+			l.mu.Lock()
+			delete(l.openings, c)
+			l.mu.Unlock()
 			unix.Close(fd)
 			l.loop.running.Done()
 		}
@@ -144,7 +152,7 @@ func (l *lane) serve(fd int, early []byte, open func(Conn) Session) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.opening = nil
+	delete(l.openings, c)
 	l.tasks = append(l.tasks, task{conn: c, run: begin})
 	signal(l.wake)
 }
@@ -152,9 +160,9 @@ func (l *lane) serve(fd int, early []byte, open func(Conn) Session) {
 // put adds a task. Any goroutine may call it.
 func (l *lane) put(t task) {
 	l.mu.Lock()
-	if t.conn != nil && t.conn.opening != nil { // it has no place yet; it is asked anyway
+	if o := l.openings[t.conn]; o != nil { // it has no place yet; it is asked anyway
 		if t.run != nil {
-			t.conn.opening.posted = append(t.conn.opening.posted, t.run)
+			o.posted = append(o.posted, t.run)
 		}
 		l.mu.Unlock()
 		return
@@ -216,11 +224,12 @@ func (l *lane) blame(v any, stack []byte) {
 	case c == nil:
 		panic(v) // ours
 	case c.gone: // in Closed
+		lastWords(c.session, v, stack)
 	case c.draining:
 		c.end(ErrPanicked)
 	default:
 		c.broken = true
-		if last, ok := c.lastWords(v, stack); ok {
+		if last, ok := lastWords(c.session, v, stack); ok {
 			if n, errno := l.send(int(c.fd), [][]byte{last}); errno == 0 && n == len(last) {
 				c.drain()
 				return
@@ -228,17 +237,6 @@ func (l *lane) blame(v any, stack []byte) {
 		}
 		c.end(ErrPanicked)
 	}
-}
-
-// lastWords asks the session for them, unless that panics as well.
-func (c *laneConn) lastWords(v any, stack []byte) (last []byte, ok bool) {
-	defer func() {
-		if recover() != nil {
-			ok = false
-		}
-	}()
-	last = c.session.Panicked(v, stack)
-	return last, len(last) > 0
 }
 
 // turn does some of everything there is to do, and tells whether there was anything.

@@ -34,11 +34,22 @@ type Session interface {
 	// Panicked is told what another method has panicked with, between two writes. Before
 	// it only Wrote is called, for the write that stood, behind it only Closed. What it
 	// returns is written, if it can be within a second, and then the connection ends as
-	// after io.EOF.
+	// after io.EOF. A panic in Closed it is told of behind that; then it returns for nobody.
 	Panicked(v any, stack []byte) []byte
-	// Closed is the last call: the connection is gone. err is nil if the source came to
+	// Closed is the last call, unless it panics: the connection is gone. err is nil if the source came to
 	// its end, io.EOF if the peer went first, or what went wrong.
 	Closed(err error)
+}
+
+// lastWords asks a session for what Panicked returns, unless that panics as well.
+func lastWords(s Session, v any, stack []byte) (last []byte, ok bool) {
+	defer func() {
+		if recover() != nil {
+			last, ok = nil, false
+		}
+	}()
+	last = s.Panicked(v, stack)
+	return last, len(last) > 0
 }
 
 // A Feeder takes what the peer has sent.

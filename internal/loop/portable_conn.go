@@ -293,6 +293,16 @@ func (c *conn) finish(err error) {
 	c.loop.mu.Unlock()
 	c.mu.Lock()
 	c.closed = true
-	c.call(func() { c.session.Closed(err) })
+	c.tell(err)
 	c.mu.Unlock()
+}
+
+// tell calls the session's Closed, and has a panic in it told. Called with mu held.
+func (c *conn) tell(err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			lastWords(c.session, v, debug.Stack())
+		}
+	}()
+	c.session.Closed(err)
 }

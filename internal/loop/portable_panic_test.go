@@ -76,13 +76,16 @@ func TestPanicDuringAWrite(t *testing.T) {
 	})
 }
 
-// Even one in the last call leaves the loop whole: Shutdown comes back.
+// Even one in the last call is told, and leaves the loop whole: Shutdown comes back.
 func TestPanicInClosed(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := start(t, l, 10, "")
 		r.set(func() { r.panics = "Closed" })
 		peer.Close()
 		<-r.gone
+		if len(r.panicky) != 1 {
+			t.Errorf("told of %v, want what it panicked with", r.panicky)
+		}
 	})
 }
 

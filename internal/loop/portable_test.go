@@ -27,7 +27,7 @@ type recorder struct {
 	t      *testing.T
 	conn   Conn
 	inside atomic.Bool
-	gone   chan struct{} // Closed closes it
+	gone   chan struct{} // the last call closes it
 
 	mu      sync.Mutex // guards what follows
 	pending []byte     // due, in pieces of chunk bytes
@@ -63,8 +63,14 @@ func (r *recorder) trip(method string) {
 }
 
 func (r *recorder) Panicked(v any, stack []byte) []byte {
-	r.enter()
-	defer r.leave()
+	if v == "trip in Closed" {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		defer close(r.gone)
+	} else {
+		r.enter()
+		defer r.leave()
+	}
 	r.panicky = append(r.panicky, v)
 	if !bytes.Contains(stack, []byte("recorder).trip")) {
 		r.t.Errorf("the stack does not show where it panicked:\n%s", stack)
@@ -126,8 +132,8 @@ func (r *recorder) Closed(err error) {
 	r.enter()
 	defer r.leave()
 	r.closed = append(r.closed, err)
-	close(r.gone)
 	r.trip("Closed")
+	close(r.gone)
 }
 
 // set changes what the session does, and wakes the loop.

@@ -9,9 +9,22 @@ import (
 
 // A requester is where a request comes from, as far as we can tell.
 type requester struct {
-	addr    netip.Addr // the zero Addr if it cannot be told
-	remote  string     // for the log
-	network network    // for limits
+	addr netip.Addr // the zero Addr if it cannot be told
+	port uint16     // 0 if somebody else was asked, and told us
+}
+
+// network is who it counts as for limits.
+func (r requester) network() network { return networkOf(r.addr) }
+
+// String is for the log.
+func (r requester) String() string {
+	switch {
+	case !r.addr.IsValid():
+		return "unknown"
+	case r.port == 0:
+		return r.addr.String()
+	}
+	return netip.AddrPortFrom(r.addr, r.port).String()
 }
 
 // A network is who counts as one for limits: an IPv4 address, or the /64 of an IPv6
@@ -44,22 +57,17 @@ func (n network) String() string {
 // first stranger anybody may have written.
 func (s *Server) requesterOf(r *http.Request) requester {
 	next, _ := netip.ParseAddrPort(r.RemoteAddr)
-	addr := next.Addr().Unmap()
+	p := requester{next.Addr().Unmap(), next.Port()}
 	seen := forwardedFor(r)
-	if len(seen) > 0 && !s.trusted(addr) {
-		s.warnOfProxy(addr)
+	if len(seen) > 0 && !s.trusted(p.addr) {
+		s.warnOfProxy(p.addr)
 	}
-	direct := true
-	for len(seen) > 0 && s.trusted(addr) {
+	for len(seen) > 0 && s.trusted(p.addr) {
 		next, ok := parseForwarded(seen[len(seen)-1])
 		if !ok {
 			break
 		}
-		addr, direct, seen = next, false, seen[:len(seen)-1]
-	}
-	p := requester{addr: addr, remote: r.RemoteAddr, network: networkOf(addr)}
-	if !direct {
-		p.remote = addr.String()
+		p, seen = requester{addr: next}, seen[:len(seen)-1]
 	}
 	return p
 }

@@ -54,7 +54,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	from := s.requesterOf(r)
-	if wait, ok := s.quotas.history.take(from.network, time.Now()); !ok {
+	if wait, ok := s.quotas.history.take(from.network(), time.Now()); !ok {
 		s.metrics.throttled.WithLabelValues("history").Inc()
 		s.note(r, from, &denial{status: http.StatusTooManyRequests, reason: errRateLimited.code, detail: "too many pages of history"})
 		answerError(w, http.StatusTooManyRequests, errRateLimited.code, "too many pages of history", wait)
@@ -90,7 +90,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 	select {
 	case got := <-read:
 		if got.err != nil {
-			s.lines.event(&s.log, zerolog.ErrorLevel, from.network).Err(got.err).Msg("history could not be read")
+			s.lines.event(&s.log, zerolog.ErrorLevel, from.network()).Err(got.err).Msg("history could not be read")
 			answerError(w, http.StatusServiceUnavailable, errInternal.code, "history could not be read", time.Second)
 			return
 		}
@@ -128,7 +128,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if m.From, ok = s.poster(r, values.Get("name"), from.network); !ok {
+	if m.From, ok = s.poster(r, values.Get("name"), from.network()); !ok {
 		answerError(w, http.StatusBadRequest, errBadName.code, errBadName.text, 0)
 		return
 	}
@@ -168,13 +168,13 @@ func (s *Server) mayPost(w http.ResponseWriter, r *http.Request, from requester,
 		answerError(w, http.StatusTooManyRequests, errRateLimited.code, text, wait)
 		return false
 	}
-	if wait, ok := s.quotas.posts.take(from.network, now); !ok {
+	if wait, ok := s.quotas.posts.take(from.network(), now); !ok {
 		return deny(wait, "messages_per_second", limits.MessagesPerSecond, errRateLimited.text)
 	}
-	if wait, ok := s.quotas.messages.take(from.network, now); !ok {
+	if wait, ok := s.quotas.messages.take(from.network(), now); !ok {
 		return deny(wait, "messages_per_second_per_ip", limits.MessagesPerSecondPerIP, errRateLimited.text)
 	}
-	if wait, ok := s.mayMakeRoom(room, from.network, now); !ok {
+	if wait, ok := s.mayMakeRoom(room, from.network(), now); !ok {
 		return deny(wait, "rooms_per_minute_per_ip", limits.RoomsPerMinutePerIP, "too many new rooms")
 	}
 	return true
@@ -212,7 +212,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, from requester,
 	case errors.Is(err, hub.ErrUnavailable):
 		answerError(w, http.StatusServiceUnavailable, errNotStored.code, errNotStored.text, 30*time.Second)
 	default:
-		s.lines.event(&s.log, zerolog.ErrorLevel, from.network).Err(err).Msg("not stored")
+		s.lines.event(&s.log, zerolog.ErrorLevel, from.network()).Err(err).Msg("not stored")
 		answerError(w, http.StatusServiceUnavailable, errInternal.code, errInternal.text, time.Second)
 	}
 }

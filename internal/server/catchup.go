@@ -88,7 +88,7 @@ func (v *v1) page(q hub.PageQuery, then func(hub.Page)) {
 // the client come back later if that is not soon.
 func (v *v1) paced(f func()) {
 	s := v.session
-	wait, ok := s.server.quotas.history.reserve(s.from, time.Now(), maxHistoryWait)
+	wait, ok := s.server.quotas.history.reserve(s.from().network(), time.Now(), maxHistoryWait)
 	if wait > 0 {
 		s.server.metrics.throttled.WithLabelValues("history").Inc()
 	}
@@ -135,11 +135,11 @@ func (v *v1) hello(reason string) {
 		Room:    v.query.room,
 		Epoch:   v.joined.Epoch,
 		Seq:     v.joined.Head,
-		You:     youField{s.author.ID, s.author.Name, s.who.secret},
+		You:     youField{s.author.ID, s.author.Name, v.who.secret},
 		Resumed: reason == "",
 		Reason:  reason,
 		People:  peopleField{v.joined.People.Count, listed(v.joined.People.Names)},
-		Limits:  limitsField{s.limits.TextBytes, s.limits.MessagesPerSecond, s.limits.Burst},
+		Limits:  limitsField{s.server.cfg.Limits.TextBytes, s.server.cfg.Limits.MessagesPerSecond, s.server.cfg.Limits.Burst},
 		At:      nowMillis(),
 	})
 	v.pend(v.behind)

@@ -32,8 +32,8 @@ func (s *Server) note(r *http.Request, from requester, why *denial) {
 	if why.status == http.StatusForbidden { // mostly a setting that is missing
 		level = zerolog.WarnLevel
 	}
-	event := s.lines.event(&s.log, level, from.network).
-		Str("remote", from.remote).Str("method", shown(r.Method)).Str("host", shown(r.Host)).Str("path", shown(r.URL.Path)).Int("status", why.status).Str("reason", why.reason)
+	event := s.lines.event(&s.log, level, from.network()).
+		Stringer("remote", from).Str("method", shown(r.Method)).Str("host", shown(r.Host)).Str("path", shown(r.URL.Path)).Int("status", why.status).Str("reason", why.reason)
 	if why.setting != "" {
 		event = event.Str("setting", why.setting).Any("seen", why.seen).Any("allowed", why.allowed)
 	}
@@ -54,7 +54,7 @@ func (s *session) refuse(code wsproto.CloseCode, reason, setting, seen string, a
 // event begins a line about this connection, or returns nil, on which every call does
 // nothing.
 func (s *session) event(level zerolog.Level) *zerolog.Event {
-	return s.about(s.server.lines.event(&s.server.log, level, s.from))
+	return s.about(s.server.lines.event(&s.server.log, level, s.from().network()))
 }
 
 // line is event without the limit on lines about one address.
@@ -63,7 +63,10 @@ func (s *session) line(level zerolog.Level) *zerolog.Event {
 }
 
 func (s *session) about(e *zerolog.Event) *zerolog.Event {
-	return e.Str("remote", s.remote).Str("member", s.author.ID).Str("room", s.room)
+	if e == nil {
+		return nil
+	}
+	return e.Stringer("remote", s.from()).Str("member", s.identified().ID).Str("room", s.room)
 }
 
 // refuse answers in HTTP and ends the connection, so that nothing behind the request is

@@ -66,7 +66,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	nc, early, err := hijack(w)
 	if err != nil {
-		s.release(from.network)
+		s.release(from.network())
 		s.refuse(w, r, from, &denial{status: http.StatusInternalServerError, reason: "internal", detail: "hijack: " + err.Error()})
 		return
 	}
@@ -74,7 +74,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if !taken { // also in a panic, which net/http logs; a socket taken over is ours to close
 			nc.Close()
-			s.release(from.network)
+			s.release(from.network())
 		}
 	}()
 	nc.SetDeadline(time.Now().Add(s.cfg.Limits.HandshakeTimeout))

@@ -34,7 +34,7 @@ func (s *session) Paused() bool {
 // slowly.
 const maxPings = 250
 
-func (s *session) full() bool { return len(s.out)+s.later > maxPending || s.pings >= maxPings }
+func (s *session) full() bool { return len(s.out)+s.proto.later() > maxPending || s.pings >= maxPings }
 
 // consume acts on what the peer has sent. An assembler is lent to a session while it has
 // a part of a message: most have none, most of the time.
@@ -68,8 +68,9 @@ func (s *session) assemble(b []byte) error {
 		}
 		var ev wsproto.Event
 		var err error
+		before := s.in.Buffered()
 		ev, b, err = s.in.Next(b)
-		if !s.account() {
+		if !s.account(before) {
 			s.event(zerolog.InfoLevel).Int64("seen", s.server.assembling.Load()).Int64("allowed", s.maxAssembling()).
 				Msg("closed: the unfinished messages of all connections take too much memory, and this one made its longer")
 			s.close(wsproto.CloseTryAgainLater, errBusy.code, nil)
@@ -104,17 +105,18 @@ const (
 	fairPart      = 4 << 10
 )
 
-// account counts the bytes held for an unfinished message, and tells whether there is
-// memory for them.
-func (s *session) account() bool {
+// account counts the bytes held for an unfinished message, of which there were some before, and
+// tells whether there is memory for them.
+func (s *session) account(before int) bool {
 	held := s.in.Buffered()
-	grown := held - s.assembling
-	s.assembling = held
+	grown := held - before
 	total := s.server.assembling.Add(int64(grown))
 	return grown <= 0 || held <= fairPart || total <= s.maxAssembling()
 }
 
-func (s *session) maxAssembling() int64 { return max(maxAssembling, 2*s.limits.MessageBytes) }
+func (s *session) maxAssembling() int64 {
+	return max(maxAssembling, 2*s.server.cfg.Limits.MessageBytes)
+}
 
 // resume goes on with what had to wait, if it may now.
 func (s *session) resume() {
@@ -162,9 +164,9 @@ func (s *session) violation(err error) {
 	event := s.event(zerolog.InfoLevel).Err(err).Uint16("code", uint16(wsproto.CloseCodeOf(err)))
 	switch wsproto.CloseCodeOf(err) {
 	case wsproto.CloseMessageTooBig:
-		event = event.Str("setting", "limits.message_bytes").Int64("allowed", s.limits.MessageBytes)
+		event = event.Str("setting", "limits.message_bytes").Int64("allowed", s.server.cfg.Limits.MessageBytes)
 	case wsproto.ClosePolicyViolation:
-		event = event.Str("setting", "limits.message_fragments").Int("allowed", s.limits.MessageFragments)
+		event = event.Str("setting", "limits.message_fragments").Int("allowed", s.server.cfg.Limits.MessageFragments)
 	}
 	event.Msg("closed: protocol violation")
 }

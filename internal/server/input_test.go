@@ -3,7 +3,6 @@ package server
 import (
 	"testing"
 
-	"github.com/doyasa/doyasa/internal/config"
 	"github.com/doyasa/doyasa/wsproto"
 )
 
@@ -12,17 +11,18 @@ import (
 func TestUnfinishedMessagesAreBounded(t *testing.T) {
 	server := new(Server)
 	newSession := func() *session {
-		return &session{server: server, limits: &config.Limits{}, in: wsproto.NewAssembler(wsproto.RoleServer, wsproto.Limits{})}
+		return &session{server: server, in: wsproto.NewAssembler(wsproto.RoleServer, wsproto.Limits{})}
 	}
 	feed := func(s *session, b []byte) bool {
 		t.Helper()
 		ok := true
 		for len(b) > 0 {
+			before := s.in.Buffered()
 			var err error
 			if _, b, err = s.in.Next(b); err != nil {
 				t.Fatal(err)
 			}
-			ok = s.account() && ok
+			ok = s.account(before) && ok
 		}
 		return ok
 	}

@@ -30,8 +30,8 @@ const maxHistoryWait = 5 * time.Second
 // A bucket has a token for whatever a rate lets through. The zero bucket is full. It
 // belongs to one goroutine at a time.
 type bucket struct {
-	spent float64 // tokens taken and not yet refilled
-	last  time.Time
+	spent float64       // tokens taken and not yet refilled
+	last  time.Duration // since epoch, when that was so
 }
 
 // take takes a token, or tells how long it is until there is one. Without a rate there
@@ -47,7 +47,7 @@ func (b *bucket) reserve(r rate, now time.Time, patience time.Duration) (wait ti
 		return 0, true
 	}
 	b.spent = b.left(r, now)
-	b.last = now
+	b.last = now.Sub(epoch)
 	if missing := b.spent + 1 - r.burst; missing > 0 {
 		wait = time.Duration(missing / r.perSecond * float64(time.Second))
 		if wait > patience {
@@ -58,9 +58,16 @@ func (b *bucket) reserve(r rate, now time.Time, patience time.Duration) (wait ti
 	return wait, true
 }
 
+// epoch is any moment, from which the others are counted: a Duration never jumps and takes a
+// third of the memory of a time.Time.
+var epoch = time.Now()
+
 // left is what is not yet refilled.
 func (b *bucket) left(r rate, now time.Time) float64 {
-	return max(0, b.spent-now.Sub(b.last).Seconds()*r.perSecond)
+	if b.spent == 0 {
+		return 0
+	}
+	return max(0, b.spent-(now.Sub(epoch)-b.last).Seconds()*r.perSecond)
 }
 
 // quota limits something for each address by itself. It may be used from any goroutine.
@@ -134,11 +141,11 @@ func newQuotas(l config.Limits) quotas {
 // the setting that is in the way, for wait.
 func (s *session) token(now time.Time) (wait time.Duration, limit string) {
 	was := s.bucket
-	wait, ok := s.bucket.take(messageRate(*s.limits), now)
+	wait, ok := s.bucket.take(messageRate(s.server.cfg.Limits), now)
 	if !ok {
 		return wait, "messages_per_second"
 	}
-	if wait, ok = s.server.quotas.messages.take(s.from, now); !ok {
+	if wait, ok = s.server.quotas.messages.take(s.from().network(), now); !ok {
 		s.bucket = was
 		return wait, "messages_per_second_per_ip"
 	}

@@ -33,9 +33,11 @@ func TestLines(t *testing.T) {
 		if n := count(); n != 11 || !strings.Contains(out.String(), `"omitted":991`) {
 			t.Errorf("%d lines after a second, want one more that tells of 991:\n%s", n, out)
 		}
+		l.mu.Lock()
 		if len(l.sources) != 0 {
 			t.Errorf("%d addresses are remembered for nothing", len(l.sources))
 		}
+		l.mu.Unlock()
 		l.event(&log, zerolog.InfoLevel, 1).Msg("later")
 		if n := count(); n != 12 {
 			t.Errorf("%d lines, want one more", n)

@@ -21,7 +21,7 @@ func (s *session) Due(bufs [][]byte) ([][]byte, error) {
 			due = nil
 		}
 	}
-	s.restSize, s.outSize = len(rest), len(s.out)
+	s.restSize, s.outSize = int32(len(rest)), int32(len(s.out)) // a message has at most 1 GiB
 	for _, b := range [][]byte{rest, s.out, due} {
 		if len(b) > 0 {
 			bufs = append(bufs, b)
@@ -57,7 +57,7 @@ func (s *session) due() []byte {
 
 // Wrote implements loop.Source.
 func (s *session) Wrote(n int) {
-	out := min(n-min(n, s.restSize), s.outSize)
+	out := min(n-min(n, int(s.restSize)), int(s.outSize))
 	if s.out = s.out[out:]; len(s.out) == 0 {
 		s.out = nil
 	}

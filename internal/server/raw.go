@@ -29,7 +29,7 @@ var rawForm = &hub.Form{
 // sender over its rate is read more slowly and loses nothing.
 func (r raw) receive(op wsproto.Opcode, payload []byte) {
 	m := &hub.Message{
-		From:    r.session.author,
+		From:    r.session.identified(),
 		Payload: append([]byte(nil), payload...),
 		Binary:  op == wsproto.OpBinary,
 	}
@@ -54,6 +54,12 @@ func (r raw) notice(n hub.Notice) {
 
 // fill: nothing is pending that the session does not know.
 func (r raw) fill() {}
+
+// later: it keeps nothing.
+func (r raw) later() int { return 0 }
+
+// gone: nobody will ask for it again.
+func (r raw) gone() {}
 
 // overtaken: never a silent hole.
 func (r raw) overtaken() {

@@ -227,12 +227,12 @@ func (s *Server) reserve(from requester) *denial {
 			detail: "the server is full", retry: 10 * time.Second}
 	}
 	if limits.ConnectionsPerIP > 0 {
-		n := s.perAddress[from.network]
+		n := s.perAddress[from.network()]
 		if n >= limits.ConnectionsPerIP {
 			return &denial{status: http.StatusTooManyRequests, reason: "connections_per_ip", setting: "limits.connections_per_ip", seen: n, allowed: limits.ConnectionsPerIP,
 				detail: "too many connections from one address", retry: 10 * time.Second}
 		}
-		s.perAddress[from.network] = n + 1
+		s.perAddress[from.network()] = n + 1
 	}
 	s.conns++
 	return nil
@@ -269,7 +269,7 @@ func (s *Server) add(session *session) {
 func (s *Server) remove(session *session) {
 	s.mu.Lock()
 	delete(s.sessions, session)
-	s.unreserve(session.from)
+	s.unreserve(session.from().network())
 	s.mu.Unlock()
 }
 

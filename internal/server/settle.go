@@ -1,6 +1,7 @@
 package server
 
 import (
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,7 @@ func (s *settling) lookAgain(seen int64) {
 		}
 		s.handshakes.Store(0)
 		s.watched.Store(false)
-		debug.FreeOSMemory()
+		runtime.GC()         // after it, the pools of net/http are still there, and the stacks of its goroutines are set free
+		debug.FreeOSMemory() // now they are not
 	})
 }

@@ -24,6 +24,7 @@ const (
 type v1 struct {
 	session *session
 	query   query
+	who     *identity // nil if the query was refused
 
 	// Catching up.
 	joined  hub.Joined
@@ -36,6 +37,7 @@ type v1 struct {
 	live    bool           // `live` has been sent
 
 	answers []*hub.Message // to retries, until the client has got as far by itself
+	waiting int            // bytes they will take, about
 
 	errorsSince time.Time
 	errors      int
@@ -85,7 +87,7 @@ func (v *v1) receive(op wsproto.Opcode, payload []byte) {
 }
 
 func (v *v1) say(f fields) {
-	id, text, wrong := f.parseSay(v.session.limits.TextBytes)
+	id, text, wrong := f.parseSay(v.session.server.cfg.Limits.TextBytes)
 	given := ""
 	if id != (hub.ID{}) {
 		given = uuid.UUID(id).String()
@@ -117,7 +119,7 @@ func (v *v1) rename(f fields) {
 		return
 	}
 	v.session.author.Name = name
-	v.session.server.identities.rename(v.session.who, name)
+	v.session.server.identities.rename(v.who, name)
 	v.session.member.Rename(name)
 }
 
@@ -160,7 +162,7 @@ func (v *v1) notice(n hub.Notice) {
 		v.join(n)
 	case hub.Repeated:
 		v.answers = append(v.answers, n.Message)
-		v.session.later += answerSize(n.Message)
+		v.waiting += answerSize(n.Message)
 	case hub.Refused:
 		if n.ID == (hub.ID{}) {
 			v.session.close(wsproto.CloseTryAgainLater, errInternal.code, nil)
@@ -217,11 +219,21 @@ func (v *v1) answer() {
 			waiting = append(waiting, m)
 			continue
 		}
-		v.session.later -= answerSize(m)
+		v.waiting -= answerSize(m)
 		v.send(newMessageFrame(m))
 	}
 	clear(v.answers[len(waiting):])
 	v.answers = waiting
+}
+
+// later is what the answers will take.
+func (v *v1) later() int { return v.waiting }
+
+// gone starts the time for which the identity is kept.
+func (v *v1) gone() {
+	if v.who != nil {
+		v.session.server.identities.part(v.who)
+	}
 }
 
 // overtaken announces the hole and goes on at the head.
