@@ -211,6 +211,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, from requester,
 		answerError(w, http.StatusServiceUnavailable, errBusy.code, errBusy.text, time.Second)
 	case errors.Is(err, hub.ErrUnavailable):
 		answerError(w, http.StatusServiceUnavailable, errNotStored.code, errNotStored.text, 30*time.Second)
+	case r.Context().Err() != nil: // nobody waits for the answer, and it may still be stored
 	default:
 		s.lines.event(&s.log, zerolog.ErrorLevel, from.network()).Err(err).Msg("not stored")
 		answerError(w, http.StatusServiceUnavailable, errInternal.code, errInternal.text, time.Second)

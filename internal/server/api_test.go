@@ -2,16 +2,23 @@ package server
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/doyasa/doyasa/internal/config"
+	"github.com/doyasa/doyasa/internal/journaltest"
 )
 
 const someID = "0199a8e2-0000-7000-8000-000000000001"
@@ -266,4 +273,30 @@ func TestHealth(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A peer that posts and goes before there is an answer is no fault of ours, and no line in the log.
+func TestPostWhoseSenderLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := journaltest.NewAsync(journaltest.Options{Held: true})
+		defer journal.Stop()
+		var log bytes.Buffer
+		s, err := New(Options{Config: config.Default(), Log: zerolog.New(&log), Page: fstest.MapFS{"index.html": {}}, Journal: journal})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		r := httptest.NewRequestWithContext(ctx, "POST", "/api/rooms/doyasa/messages", strings.NewReader("hi"))
+		go s.Handler().ServeHTTP(httptest.NewRecorder(), r)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		if log.Len() > 0 {
+			t.Errorf("the log says\n%s", &log)
+		}
+		journal.Free()
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -269,6 +269,6 @@ func (s *session) Closed(err error) {
 	if s.in != nil {
 		s.server.assembling.Add(-int64(s.in.Buffered()))
 	}
-	s.server.silence(s)
 	s.server.remove(s)
+	s.server.silence(s) // last: Shutdown may have listed it a moment ago
 }
