@@ -106,15 +106,15 @@ func (q *quota) take(from network, now time.Time) (wait time.Duration, ok bool) 
 	return q.reserve(from, now, 0)
 }
 
-// forget lets go of full buckets, and of all if none is: a flood of addresses is not
-// worth more memory. Called with mu held.
+// forget lets go of full buckets, and of all if hardly any is: a flood of addresses is not
+// worth more memory, nor this search for each of them. Called with mu held.
 func (q *quota) forget(now time.Time) {
 	for from, b := range q.buckets {
 		if b.left(q.rate, now) == 0 {
 			delete(q.buckets, from)
 		}
 	}
-	if len(q.buckets) >= maxRemembered {
+	if len(q.buckets) > maxRemembered*9/10 {
 		clear(q.buckets)
 	}
 }

@@ -94,6 +94,17 @@ func TestQuota(t *testing.T) {
 	if most > maxRemembered {
 		t.Errorf("%d addresses remembered, want at most %d", most, maxRemembered)
 	}
+	// Looking who is quiet takes a while, so it is worth a good many.
+	q, full := newQuota(rate{1, 1}), 0
+	for i := range 3 * maxRemembered {
+		if len(q.buckets) == maxRemembered {
+			full++
+		}
+		q.take(network(i+10), now.Add(time.Duration(i)*time.Second/maxRemembered))
+	}
+	if full > 3 {
+		t.Errorf("all addresses were looked at %d times, want about once for %d", full, maxRemembered)
+	}
 	// Those that are quiet go first.
 	q = newQuota(rate{1, 1})
 	for i := range maxRemembered - 1 {
