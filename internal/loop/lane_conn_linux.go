@@ -34,9 +34,6 @@ type laneConn struct {
 	gone     bool
 }
 
-// opening holds what is posted before a connection has its place in the lane.
-type opening struct{ posted []func() }
-
 const (
 	maxWrites = 8 // to one connection before others have their turn
 	readable  = unix.EPOLLIN
