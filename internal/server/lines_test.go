@@ -46,9 +46,11 @@ func TestLines(t *testing.T) {
 		for range 100 {
 			l.event(&quiet, zerolog.InfoLevel, 3).Msg("not wanted")
 		}
+		l.mu.Lock()
 		if l.sources[3] != nil {
 			t.Error("what is not logged counts")
 		}
+		l.mu.Unlock()
 		time.Sleep(time.Second)
 	})
 }
