@@ -93,11 +93,19 @@ func (l *Log) append(m *Message, maxChunk int, total *atomic.Int64) bool {
 		return true
 	}
 	size := min(max(2*len(c.buf), firstChunk), maxChunk)
-	if len(wire) > min(ownChunk, size) {
+	next := &chunk{base: c.base + int64(used), prev: c.seqBefore(used)}
+	switch {
+	case len(wire) <= min(ownChunk, size):
+		next.buf = make([]byte, size)
+		copy(next.buf, wire)
+	case len(wire) > cap(free): // it has been appended to memory of its own already
 		size = len(wire)
+		next.buf = wire[:size:size]
+	default:
+		size = len(wire)
+		next.buf = slices.Clone(wire)
 	}
-	next := &chunk{base: c.base + int64(used), prev: c.seqBefore(used), buf: make([]byte, size)}
-	r.end = copy(next.buf, wire)
+	r.end = len(wire)
 	next.push(r)
 	l.link(next) // only now: a chunk behind another is never empty
 	total.Add(int64(size))

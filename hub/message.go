@@ -42,6 +42,7 @@ func (m *Message) Size() int { return len(m.Payload) + messageOverhead }
 // called from hub goroutines, must not block, and must not keep dst.
 type Form struct {
 	// Message appends the wire bytes of m to dst; a form that does not show m returns dst as it is.
+	// What it returns is the log's, and may be what members are sent from.
 	Message func(dst []byte, m *Message) []byte
 	// People appends the wire bytes of a change of presence to dst. Nil: the form shows none.
 	People func(dst []byte, p People) []byte

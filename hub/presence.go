@@ -111,8 +111,9 @@ func (p *presence) expire(now time.Time) {
 
 // snapshot is what a newcomer is told.
 func (p *presence) snapshot() People {
-	s := People{Count: len(p.listed)}
-	for _, known := range p.listed[:min(len(p.listed), peopleListed)] {
+	first := p.listed[:min(len(p.listed), peopleListed)]
+	s := People{Count: len(p.listed), Names: make([]string, 0, len(first))}
+	for _, known := range first {
 		s.Names = append(s.Names, known.name)
 	}
 	return s

@@ -17,7 +17,8 @@ type Limits struct {
 // [OpClose]). The zero Event, whose Opcode is [OpContinuation], means that nothing is complete yet.
 type Event struct {
 	Opcode  Opcode
-	Payload []byte    // unmasked; lies in the bytes given to Next, or in a buffer of its own; valid until the next call
+	Payload []byte    // unmasked; lies in the bytes given to Next and is valid until the next call, unless Own
+	Own     bool      // Payload lies in a buffer of its own, and that is the receiver's from now on
 	Code    CloseCode // of a Close frame; CloseNoStatusReceived when it has none
 	Reason  string    // of a Close frame
 }
@@ -243,7 +244,7 @@ func (a *Assembler) readData(p []byte) (Event, error) {
 	if a.opcode == OpText && !a.text.complete() {
 		return Event{}, &ProtocolError{CloseInvalidFramePayloadData, "8.1", "text ends within a character"}
 	}
-	ev := Event{Opcode: a.opcode, Payload: p}
+	ev := Event{Opcode: a.opcode, Payload: p, Own: a.message != nil}
 	a.opcode, a.fragments, a.message = OpContinuation, 0, nil
 	return ev, nil
 }

@@ -441,3 +441,31 @@ func TestBetween(t *testing.T) {
 		t.Error("after an unmasked frame Between() = true, want false: it has failed")
 	}
 }
+
+// A message that came in pieces is the receiver's to keep; one that came whole lies in what was given.
+func TestOwn(t *testing.T) {
+	a := NewAssembler(RoleServer, Limits{})
+	frame := func(fin bool, op Opcode, payload string) []byte {
+		return AppendFrame(nil, Header{Fin: fin, Opcode: op, Masked: true}, []byte(payload))
+	}
+	if ev, _, err := a.Next(frame(true, OpText, "whole")); err != nil || ev.Own {
+		t.Errorf("%+v, %v, want what lies in the bytes given", ev, err)
+	}
+	if _, _, err := a.Next(frame(false, OpText, "in ")); err != nil {
+		t.Fatal(err)
+	}
+	last := frame(true, OpContinuation, "pieces")
+	ev, _, err := a.Next(last)
+	if err != nil || !ev.Own {
+		t.Fatalf("%+v, %v, want a buffer of its own", ev, err)
+	}
+	clear(last)
+	for _, b := range [][]byte{frame(false, OpText, "another"), frame(true, OpContinuation, "message")} {
+		if _, _, err := a.Next(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if string(ev.Payload) != "in pieces" {
+		t.Errorf("later it is %q, want it as it was", ev.Payload)
+	}
+}

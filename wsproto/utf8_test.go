@@ -83,3 +83,16 @@ func FuzzUTF8(f *testing.F) {
 		}
 	})
 }
+
+// What is wrong is found wherever it stands in a long text, and what is right is not taken for wrong.
+func TestUTF8Long(t *testing.T) {
+	for at := range 200 {
+		for _, c := range []string{"\u00e9", "\u3042", "🍋", "\xff", "\x80", "\xe3\x81"} {
+			p := []byte(strings.Repeat("a", at) + c + strings.Repeat("a", 200-at))
+			var u utf8Checker
+			if got, want := u.write(p) && u.complete(), utf8.Valid(p); got != want {
+				t.Fatalf("%q behind %d bytes: %v, want %v", c, at, got, want)
+			}
+		}
+	}
+}

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	maxEvents = 256 // taken from epoll in one turn
-	maxVisits = 256 // connections of groups visited in one turn, and ticked in one turn
-	readSize  = 64 << 10
+	maxEvents = 256       // taken from epoll in one turn
+	maxVisits = 256       // connections of groups visited in one turn, and ticked in one turn
+	readSize  = 128 << 10 // a frame of 64 KiB of payload lies whole in it
 )
 
 // A lane is one event loop: the goroutine run, which owns its connections and alone calls

@@ -83,7 +83,7 @@ func (s *session) assemble(b []byte) error {
 		}
 		switch ev.Opcode {
 		case wsproto.OpText, wsproto.OpBinary:
-			s.proto.receive(ev.Opcode, ev.Payload)
+			s.proto.receive(ev)
 		case wsproto.OpPing:
 			s.pings++
 			s.out = appendFrame(s.out, wsproto.OpPong, ev.Payload)

@@ -27,11 +27,14 @@ var rawForm = &hub.Form{
 
 // receive says every message; what is not text, and the empty text, is not history. A
 // sender over its rate is read more slowly and loses nothing.
-func (r raw) receive(op wsproto.Opcode, payload []byte) {
+func (r raw) receive(ev wsproto.Event) {
 	m := &hub.Message{
 		From:    r.session.identified(),
-		Payload: append([]byte(nil), payload...),
-		Binary:  op == wsproto.OpBinary,
+		Payload: ev.Payload,
+		Binary:  ev.Opcode == wsproto.OpBinary,
+	}
+	if !ev.Own || cap(ev.Payload)-len(ev.Payload) > len(ev.Payload)/8 { // it may be kept for long
+		m.Payload = append([]byte(nil), ev.Payload...)
 	}
 	m.Transient = m.Binary || len(m.Payload) == 0
 	if !m.Transient {

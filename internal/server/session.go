@@ -85,8 +85,8 @@ type session struct {
 // A protocol is what a form of the wire makes of a session. Its methods are called
 // where the session's are.
 type protocol interface {
-	// receive takes a whole message. The payload is only lent.
-	receive(op wsproto.Opcode, payload []byte)
+	// receive takes a whole message, of OpText or OpBinary.
+	receive(wsproto.Event)
 	// notice takes what the room has for this member alone.
 	notice(hub.Notice)
 	// fill adds to the session's pending bytes what is due there.

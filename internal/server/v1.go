@@ -64,12 +64,12 @@ func (v *v1) pend(frames []byte) {
 }
 
 // receive acts on one message of the client.
-func (v *v1) receive(op wsproto.Opcode, payload []byte) {
-	if op == wsproto.OpBinary {
+func (v *v1) receive(ev wsproto.Event) {
+	if ev.Opcode == wsproto.OpBinary {
 		v.session.close(wsproto.CloseUnsupportedData, "binary", nil)
 		return
 	}
-	f, wrong := parseFields(payload)
+	f, wrong := parseFields(ev.Payload)
 	if wrong != nil {
 		v.fail(wrong, "", 0)
 		return
