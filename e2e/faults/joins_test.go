@@ -3,7 +3,9 @@ package faults
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,69 +15,105 @@ import (
 	"github.com/doyasa/doyasa/e2e/wire"
 )
 
-// Who joins while messages are stored as fast as they can be is given some history and then everything, without a hole, from its
-// first message on. DOYASA_JOINS is the long form's.
+// Who joins while messages are stored as fast as they can be is given the newest history and then everything, without a hole, from
+// its first message on. Then some resume far back, where the log no longer reaches, and are caught up by pages while the room goes
+// on. DOYASA_JOINS is the long form's.
 func TestJoins(t *testing.T) {
-	joins, atOnce := number("DOYASA_JOINS", 1000), 100
-	server := doyasa.Start(t, "--history-store", "embedded", "--history-dir", t.TempDir(), "--limits-messages-per-second", "0")
+	const atOnce, talkers, resumers, behind = 100, 4, 20, 6000
+	joins := number("DOYASA_JOINS", 1000)
+	server := doyasa.Start(t, "--history-store", "embedded", "--history-dir", t.TempDir(), "--limits-messages-per-second", "0",
+		"--history-messages", "1000000", "--history-bytes", "10GiB", "--history-total-bytes", "10GiB")
 	ctx, cancel := context.WithCancel(t.Context())
-	var talking sync.WaitGroup
+	var talking, flooding sync.WaitGroup
 	defer talking.Wait()
 	defer cancel()
-	var said atomic.Int64
-	for range 4 {
+	flooded, dry := context.WithCancel(ctx)
+	defer dry()
+	talk := func(ctx context.Context, wg *sync.WaitGroup, said *atomic.Int64, talkers, window int) {
 		conn, err := wire.Dial(server.Addr, "/websocket?room=r&history=0", "Sec-WebSocket-Protocol: doyasa.v1")
 		if err != nil {
 			t.Fatal(err)
 		}
-		talking.Go(func() { flood(ctx, conn, &said) })
+		wg.Go(func() { flood(ctx, conn, said, talkers, window) })
+	}
+	var said, slowly atomic.Int64
+	for range talkers {
+		talk(flooded, &flooding, &said, talkers, 64)
 	}
 	// Somebody is there all the time, and misses nothing either.
-	witness := joiner{until: func(live int) bool { return ctx.Err() != nil }}
+	witness := joiner{asked: -1, until: func(live int) bool { return ctx.Err() != nil }}
 	talking.Go(func() {
 		if err := witness.run(server.Addr, "history=0"); err != nil {
 			t.Errorf("the witness: %v", err)
 		}
 	})
 
-	next := make(chan int) // numbers of joins; the test sends, and closes it behind the last
-	var joining sync.WaitGroup
-	var messages atomic.Int64
+	var messages, pages atomic.Int64
 	began := time.Now()
-	for range atOnce {
-		joining.Go(func() {
-			for n := range next {
-				j := joiner{until: func(live int) bool { return live >= 20 }}
-				if err := j.run(server.Addr, ""); err != nil {
-					t.Errorf("join %d: %v", n, err)
-				}
-				if j.history < 50 && n > atOnce {
-					t.Errorf("join %d: %d messages of history, want 50", n, j.history)
-				}
-				messages.Add(int64(j.messages))
-			}
-		})
-	}
-	for n := range joins {
-		next <- n
-	}
-	close(next)
-	joining.Wait()
+	atMost(atOnce, joins, func(n int) {
+		j := joiner{asked: 50, until: func(live int) bool { return live >= 20 }}
+		if err := j.run(server.Addr, ""); err != nil {
+			t.Errorf("join %d: %v", n, err)
+		}
+		messages.Add(int64(j.messages))
+	})
 	took := time.Since(began)
+
+	// The log is 4 MiB, and a message more than a KiB.
+	var head joiner
+	eventually(t, "the room has said more than its log holds", func() error {
+		head = joiner{asked: 0, until: func(int) bool { return true }}
+		err := head.run(server.Addr, "history=0")
+		if err == nil && head.head < behind+1000 {
+			err = fmt.Errorf("it is at %d", head.head)
+		}
+		return err
+	})
+	dry()
+	flooding.Wait()
+	head = joiner{asked: 0, until: func(int) bool { return true }}
+	if err := head.run(server.Addr, "history=0"); err != nil {
+		t.Fatal(err)
+	}
+	talk(ctx, &talking, &slowly, 1, 1)
+	atMost(resumers, resumers, func(n int) {
+		j := joiner{resumes: true, asked: -1, last: head.head - behind - uint64(n), until: func(live int) bool { return live >= 20 }}
+		if err := j.run(server.Addr, fmt.Sprintf("after=%d&epoch=%s", j.last, head.epoch)); err != nil {
+			t.Errorf("resumer %d: %v", n, err)
+		}
+		pages.Add(int64(j.messages))
+	})
 	cancel()
-	t.Logf("%d joins, %d at once, in %v, while %d messages were stored; %d messages checked by who joined, %d by the witness",
-		joins, atOnce, took.Round(time.Millisecond), said.Load(), messages.Load(), witness.messages)
+	t.Logf("%d joins, %d at once, in %v, while %d messages were stored; %d messages checked by who joined, %d by who resumed far back, %d by the witness",
+		joins, atOnce, took.Round(time.Millisecond), said.Load(), messages.Load(), pages.Load(), witness.messages)
 	if int(said.Load()) < joins/4 {
 		t.Errorf("only %d messages were said meanwhile", said.Load())
 	}
 }
 
+// atMost calls f for 0 to n-1, so many at once.
+func atMost(atOnce, n int, f func(n int)) {
+	numbers := make(chan int) // sent and closed here
+	var running sync.WaitGroup
+	for range atOnce {
+		running.Go(func() {
+			for n := range numbers {
+				f(n)
+			}
+		})
+	}
+	for i := range n {
+		numbers <- i
+	}
+	close(numbers)
+	running.Wait()
+}
+
 // flood says messages as fast as they come back, a number at once, until ctx ends.
-func flood(ctx context.Context, conn *wire.Conn, said *atomic.Int64) {
+func flood(ctx context.Context, conn *wire.Conn, said *atomic.Int64, talkers, window int) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	const window = 64
-	say := wire.Append(nil, wire.Fin|wire.Text, []byte(`{"type":"say","text":"どやさ"}`))
+	say := wire.Append(nil, wire.Fin|wire.Text, fmt.Appendf(nil, `{"type":"say","text":"どやさ %s"}`, strings.Repeat("x", 1000)))
 	conn.SetDeadline(time.Time{})
 	conn.Write(bytes.Repeat(say, window))
 	seen := 0
@@ -85,7 +123,7 @@ func flood(ctx context.Context, conn *wire.Conn, said *atomic.Int64) {
 			return
 		}
 		if bytes.HasPrefix(f.Payload, []byte(`{"type":"message"`)) {
-			if seen++; seen%4 == 0 { // four say the same
+			if seen++; seen%talkers == 0 { // all say the same
 				said.Add(1)
 				conn.Write(say)
 			}
@@ -95,9 +133,16 @@ func flood(ctx context.Context, conn *wire.Conn, said *atomic.Int64) {
 
 // A joiner is one connection that checks the chain of what it is given.
 type joiner struct {
-	until    func(live int) bool // enough, after so many live messages
+	until func(live int) bool // enough, after so many live messages
+	// How many messages up to the head that hello names are wanted; -1: any number.
+	asked   int
+	resumes bool   // behind last
+	last    uint64 // position
+
+	epoch    string
+	head     uint64 // as hello names it
 	messages int
-	history  int
+	history  int // messages up to head
 }
 
 func (j *joiner) run(addr, query string) error {
@@ -106,32 +151,52 @@ func (j *joiner) run(addr, query string) error {
 		return err
 	}
 	defer conn.Close()
-	last, live := uint64(0), 0
-	isLive := false
-	for !j.until(live) {
+	live, isLive := 0, false
+	for !isLive || !j.until(live) {
 		conn.SetDeadline(time.Now().Add(wire.Patience))
 		f, err := conn.ReadFrame()
 		if err != nil {
-			return fmt.Errorf("at %d: %w", last, err)
+			return fmt.Errorf("at %d: %w", j.last, err)
 		}
 		switch {
+		case bytes.HasPrefix(f.Payload, []byte(`{"type":"hello"`)):
+			var hello struct {
+				Epoch   string
+				Seq     uint64
+				Resumed bool
+			}
+			if err := json.Unmarshal(f.Payload, &hello); err != nil {
+				return err
+			}
+			if j.epoch, j.head = hello.Epoch, hello.Seq; hello.Resumed != j.resumes {
+				return fmt.Errorf("resumed %v behind %d: %s", hello.Resumed, j.last, f.Payload)
+			}
 		case bytes.HasPrefix(f.Payload, []byte(`{"type":"message"`)):
 			seq, prev := field(f.Payload, `"seq":`), field(f.Payload, `"prev":`)
-			if last > 0 && prev != last || seq <= prev {
-				return fmt.Errorf("%d with prev %d behind %d", seq, prev, last)
+			if j.last > 0 && prev != j.last || seq <= prev {
+				return fmt.Errorf("%d with prev %d behind %d", seq, prev, j.last)
 			}
-			last = seq
+			if j.messages == 0 && j.asked == 0 && prev != j.head {
+				return fmt.Errorf("begins with %d behind %d, and the room was at %d", seq, prev, j.head)
+			}
+			j.last = seq
 			j.messages++
+			if seq <= j.head {
+				j.history++
+			}
 			if isLive {
 				live++
 			}
 		case bytes.HasPrefix(f.Payload, []byte(`{"type":"live"`)):
-			if seq := field(f.Payload, `"seq":`); last > 0 && seq != last {
-				return fmt.Errorf("live at %d, after %d", seq, last)
+			if seq := field(f.Payload, `"seq":`); j.last > 0 && seq != j.last || seq < j.head {
+				return fmt.Errorf("live at %d, after %d; the room was at %d", seq, j.last, j.head)
 			}
-			isLive, j.history = true, j.messages
+			if want := min(j.asked, int(j.head)); j.asked >= 0 && j.history != want {
+				return fmt.Errorf("%d messages up to %d, want %d", j.history, j.head, want)
+			}
+			isLive = true
 		case bytes.HasPrefix(f.Payload, []byte(`{"type":"gap"`)), f.Code() != 0:
-			return fmt.Errorf("at %d: %v", last, f)
+			return fmt.Errorf("at %d: %v", j.last, f)
 		case f.First == wire.Fin|wire.Ping:
 			conn.Send(wire.Pong, f.Payload)
 		}
