@@ -22,7 +22,6 @@ type laneConn struct {
 	// Owned by the lane.
 	slot     uint32
 	place    int32 // in group.members
-	drained  int32 // bytes thrown away
 	since    stamp // if blocked: since when
 	group    *group
 	interest uint8 // the events asked of epoll
@@ -140,9 +139,6 @@ func (c *laneConn) receive() {
 		c.lost(io.EOF)
 	case c.draining:
 		l.count(n)
-		if c.drained += int32(n); c.drained >= drainBytes {
-			c.endDrained()
-		}
 	default:
 		c.woken.Store(true) // it is asked at once, so its waking itself is not worth a task
 		c.feed(l.read[:n])

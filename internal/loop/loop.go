@@ -102,9 +102,6 @@ type Options struct {
 // our last bytes and not the reset that unread input would cause.
 const drainTimeout = time.Second
 
-// drainBytes is how much is read meanwhile; a peer that sends more is not listening.
-const drainBytes = 256 << 10
-
 func (o Options) withDefaults() Options {
 	if o.SlowTimeout <= 0 {
 		o.SlowTimeout = 5 * time.Second

@@ -27,7 +27,6 @@ type conn struct {
 	refused  bool       // guarded by mu: Feed wants no more
 	draining bool       // guarded by mu: what is read is thrown away
 	closed   bool       // guarded by mu: the session has had its last call
-	drained  int        // owned by the reader: bytes thrown away
 	broken   *breakdown // guarded by mu: the session has panicked
 	err      error      // guarded by mu: why the connection ended, if it was not the source
 

@@ -21,9 +21,6 @@ func (c *conn) read(early []byte) {
 			c.lost(err)
 			return
 		}
-		if c.drained >= drainBytes {
-			return
-		}
 		switch { // follow the traffic, so that a large message does not take a call for every 4 KiB
 		case n == len(buf) && n < largeRead:
 			buf = make([]byte, 2*n)
@@ -37,9 +34,6 @@ func (c *conn) feed(b []byte) {
 	c.traffic.reads.Add(1)
 	c.traffic.readBytes.Add(int64(len(b)))
 	c.mu.Lock()
-	if c.draining {
-		c.drained += len(b)
-	}
 	if !c.draining && !c.refused && c.err == nil && c.broken == nil {
 		c.call(func() { c.refused = c.session.Feed(b) != nil })
 	}
