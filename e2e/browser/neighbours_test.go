@@ -39,9 +39,9 @@ func TestNeighboursUnmoved(t *testing.T) {
 		tb.load(s, "/r/"+room)
 		tb.waitText("下の隣 below (2)")
 		get[any](tb, fmt.Sprintf(`all('%s')[1].style.cssText = %s`, texts, quote(style)))
-		// The time of day is no part of this, only the place where it stands.
+		// The time of day is no part of this, nor whether a new minute has begun, only the place where it stands.
 		boxes := get[[][]float64](tb, `all('`+rowsHere+`').map((row) => {
-			row.querySelector('time').style.setProperty('background', 'red');
+			row.querySelector('time').style.cssText = 'background: red; color: transparent';
 			const { left, top, right, bottom } = row.getBoundingClientRect();
 			return [left, top, right, bottom];
 		})`)
