@@ -29,16 +29,16 @@ func TestJoins(t *testing.T) {
 	defer cancel()
 	flooded, dry := context.WithCancel(ctx)
 	defer dry()
-	talk := func(ctx context.Context, wg *sync.WaitGroup, said *atomic.Int64, talkers, window int) {
-		conn, err := wire.Dial(server.Addr, "/websocket?room=r&history=0", "Sec-WebSocket-Protocol: doyasa.v1")
+	talk := func(ctx context.Context, wg *sync.WaitGroup, said *atomic.Int64, name string, window int) {
+		conn, err := wire.Dial(server.Addr, "/websocket?room=r&history=0&name="+name, "Sec-WebSocket-Protocol: doyasa.v1")
 		if err != nil {
 			t.Fatal(err)
 		}
-		wg.Go(func() { flood(ctx, conn, said, talkers, window) })
+		wg.Go(func() { flood(ctx, conn, said, name, window) })
 	}
 	var said, slowly atomic.Int64
-	for range talkers {
-		talk(flooded, &flooding, &said, talkers, 64)
+	for i := range talkers {
+		talk(flooded, &flooding, &said, fmt.Sprint("flooder", i), 64)
 	}
 	// Somebody is there all the time, and misses nothing either.
 	witness := joiner{asked: -1, until: func(live int) bool { return ctx.Err() != nil }}
@@ -75,9 +75,9 @@ func TestJoins(t *testing.T) {
 	if err := head.run(server.Addr, "history=0"); err != nil {
 		t.Fatal(err)
 	}
-	talk(ctx, &talking, &slowly, 1, 1)
+	talk(ctx, &talking, &slowly, "talker", 1)
 	atMost(resumers, resumers, func(n int) {
-		j := joiner{resumes: true, asked: -1, last: head.head - behind - uint64(n), until: func(live int) bool { return live >= 20 }}
+		j := joiner{from: fmt.Sprint("127.0.0.", 2+n), resumes: true, asked: -1, last: head.head - behind - uint64(n), until: func(live int) bool { return live >= 20 }}
 		if err := j.run(server.Addr, fmt.Sprintf("after=%d&epoch=%s", j.last, head.epoch)); err != nil {
 			t.Errorf("resumer %d: %v", n, err)
 		}
@@ -110,23 +110,21 @@ func atMost(atOnce, n int, f func(n int)) {
 }
 
 // flood says messages as fast as they come back, a number at once, until ctx ends.
-func flood(ctx context.Context, conn *wire.Conn, said *atomic.Int64, talkers, window int) {
+func flood(ctx context.Context, conn *wire.Conn, said *atomic.Int64, name string, window int) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	say := wire.Append(nil, wire.Fin|wire.Text, fmt.Appendf(nil, `{"type":"say","text":"どやさ %s"}`, strings.Repeat("x", 1000)))
 	conn.SetDeadline(time.Time{})
 	conn.Write(bytes.Repeat(say, window))
-	seen := 0
+	own := fmt.Appendf(nil, `"name":%q`, name)
 	for {
 		f, err := conn.ReadFrame()
 		if err != nil {
 			return
 		}
-		if bytes.HasPrefix(f.Payload, []byte(`{"type":"message"`)) {
-			if seen++; seen%talkers == 0 { // all say the same
-				said.Add(1)
-				conn.Write(say)
-			}
+		if bytes.HasPrefix(f.Payload, []byte(`{"type":"message"`)) && bytes.Contains(f.Payload, own) {
+			said.Add(1)
+			conn.Write(say)
 		}
 	}
 }
@@ -138,6 +136,7 @@ type joiner struct {
 	asked   int
 	resumes bool   // behind last
 	last    uint64 // position
+	from    string // an address of this machine: how many pages one may have in a second is limited
 
 	epoch    string
 	head     uint64 // as hello names it
@@ -146,11 +145,16 @@ type joiner struct {
 }
 
 func (j *joiner) run(addr, query string) error {
-	conn, err := wire.Dial(addr, "/websocket?room=r&"+query, "Sec-WebSocket-Protocol: doyasa.v1")
+	const protocol = "Sec-WebSocket-Protocol: doyasa.v1"
+	conn, err := wire.ConnectFrom(j.from, addr)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	conn.Write(wire.Request(addr, "/websocket?room=r&"+query, protocol))
+	if err := conn.Accepted(protocol); err != nil {
+		return err
+	}
 	live, isLive := 0, false
 	for !isLive || !j.until(live) {
 		conn.SetDeadline(time.Now().Add(wire.Patience))
