@@ -140,8 +140,17 @@ var quiet = nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
 // by the consumer; what is not is refused here.
 func (j *Journal) writeShared(batch []queued) {
 	s := j.shared
-	if !j.nc.IsConnected() {
-		err := fmt.Errorf("%w: %w", hub.ErrUnavailable, s.explain(nats.ErrDisconnected))
+	j.mu.Lock()
+	full := j.queued > maxQueued
+	j.mu.Unlock()
+	var err error
+	switch {
+	case !j.nc.IsConnected():
+		err = fmt.Errorf("%w: %w", hub.ErrUnavailable, s.explain(nats.ErrDisconnected))
+	case full:
+		err = hub.ErrBusy
+	}
+	if err != nil {
 		for _, q := range batch {
 			j.settle(q, err)
 		}

@@ -278,6 +278,26 @@ func TestSharedOutage(t *testing.T) {
 	}
 }
 
+// What waits for a server elsewhere is bounded as well.
+func TestSharedBusy(t *testing.T) {
+	j := openShared(t, natsServer(t, t.TempDir(), server.RANDOM_PORT), Options{})
+	h := listen(t, j, "r")
+	j.mu.Lock()
+	j.queued = maxQueued
+	j.mu.Unlock()
+	j.Append("r", &hub.Message{Payload: []byte("x"), At: 1})
+	if e := h.wait(t, 1)[0]; !errors.Is(e.Err, hub.ErrBusy) {
+		t.Errorf("with %d bytes waiting: %v, want ErrBusy", maxQueued, e.Err)
+	}
+	j.mu.Lock()
+	j.queued = 0
+	j.mu.Unlock()
+	j.Append("r", &hub.Message{Payload: []byte("x"), At: 1})
+	if e := h.wait(t, 2)[1]; e.Err != nil {
+		t.Error(e.Err)
+	}
+}
+
 // Nobody answers at the address: one line says so.
 func TestSharedNobody(t *testing.T) {
 	_, err := OpenShared("nats://127.0.0.1:1", Options{})
