@@ -183,6 +183,9 @@ func (s *session) Notify(n hub.Notice) {
 	})
 }
 
+// ping is a whole frame, which nobody changes.
+var ping = appendFrame(nil, wsproto.OpPing, nil)
+
 // Tick implements loop.Session.
 func (s *session) Tick(now time.Time) error {
 	if s.sent {
@@ -211,7 +214,11 @@ func (s *session) Tick(now time.Time) error {
 		s.close(wsproto.CloseGoingAway, "pong_timeout", nil)
 	case !s.waiting && idle >= s.server.cfg.Limits.PingInterval:
 		s.lastPing, s.waiting = s.server.clock(now), true
-		s.out = appendFrame(s.out, wsproto.OpPing, nil)
+		if s.out == nil {
+			s.out = ping[:len(ping):len(ping)] // an idle connection allocates nothing; what is added later moves it
+		} else {
+			s.out = append(s.out, ping...)
+		}
 		s.conn.Wake()
 	}
 	if s.server.clock(now)-s.lastSent >= beatInterval {
