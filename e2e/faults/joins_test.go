@@ -41,8 +41,10 @@ func TestJoins(t *testing.T) {
 		talk(flooded, &flooding, &said, fmt.Sprint("flooder", i), 64)
 	}
 	// Somebody is there all the time, and misses nothing either.
-	witness := joiner{asked: -1, until: func(live int) bool { return ctx.Err() != nil }}
-	talking.Go(func() {
+	var watching sync.WaitGroup
+	var seenEnough atomic.Bool
+	witness := joiner{asked: -1, until: func(int) bool { return seenEnough.Load() }}
+	watching.Go(func() {
 		if err := witness.run(server.Addr, "history=0"); err != nil {
 			t.Errorf("the witness: %v", err)
 		}
@@ -83,7 +85,8 @@ func TestJoins(t *testing.T) {
 		}
 		pages.Add(int64(j.messages))
 	})
-	cancel()
+	seenEnough.Store(true)
+	watching.Wait() // somebody is still talking, so there is one more message to see
 	t.Logf("%d joins, %d at once, in %v, while %d messages were stored; %d messages checked by who joined, %d by who resumed far back, %d by the witness",
 		joins, atOnce, took.Round(time.Millisecond), said.Load(), messages.Load(), pages.Load(), witness.messages)
 	if int(said.Load()) < joins/4 {
