@@ -41,7 +41,7 @@ func TestKillWhileTrimming(t *testing.T) {
 		server.Kill()
 		server = start()
 	}
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // for as long the last start is travelled to as well
 	cancel()
 	running.Wait()
 	var all traveller

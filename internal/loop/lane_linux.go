@@ -14,7 +14,7 @@ import (
 
 const (
 	maxEvents = 256       // taken from epoll in one turn
-	maxVisits = 64        // connections of groups visited in one turn, and ticked in one turn
+	maxVisits = 64        // connections of groups visited in one turn, and ticked in one turn; more, and small rooms wait for large ones
 	readSize  = 128 << 10 // a frame of 64 KiB of payload lies whole in it
 )
 
