@@ -30,7 +30,8 @@ type closing struct {
 // mute stops the reading for good. What is not looked at yet is dropped, what has been
 // said is said, and then Shutdown is told.
 func (s *session) mute() {
-	s.muted, s.held, s.paid = true, nil, true
+	s.release()
+	s.muted, s.paid = true, true
 	if s.unsaid == nil {
 		s.server.silence(s)
 	}
@@ -48,7 +49,8 @@ func (s *session) close(code wsproto.CloseCode, reason string, parting []byte) {
 	}
 	s.event(zerolog.DebugLevel).Uint16("code", uint16(code)).Str("reason", reason).Msg("closing")
 	s.closing = &closing{since: time.Now(), code: code, reason: reason, parting: parting}
-	s.held, s.paid = nil, true
+	s.release()
+	s.paid = true
 	s.depart(false)
 	s.conn.Wake()
 }

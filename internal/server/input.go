@@ -19,10 +19,28 @@ func (s *session) Feed(b []byte) error {
 		return errClosing
 	}
 	if s.Paused() {
-		s.held = append(s.held, b...)
-		return nil
+		s.hold(b)
+	} else if err := s.consume(b); err != nil {
+		return err
 	}
-	return s.consume(b)
+	if len(s.held) > fairPart && s.server.assembling.Load() > s.maxAssembling() {
+		return s.greedy()
+	}
+	return nil
+}
+
+// hold keeps what has been read already and must wait, which counts like an unfinished message.
+func (s *session) hold(b []byte) {
+	s.held = append(s.held, b...)
+	s.server.assembling.Add(int64(len(b)))
+}
+
+// release returns what was held, which is held no more.
+func (s *session) release() []byte {
+	b := s.held
+	s.held = nil
+	s.server.assembling.Add(-int64(len(b)))
+	return b
 }
 
 // Paused implements loop.Feeder.
@@ -63,7 +81,7 @@ func (s *session) traceHeader(h wsproto.Header) {
 func (s *session) assemble(b []byte) error {
 	for len(b) > 0 {
 		if s.Paused() {
-			s.held = append(s.held, b...)
+			s.hold(b)
 			return nil
 		}
 		var ev wsproto.Event
@@ -71,10 +89,7 @@ func (s *session) assemble(b []byte) error {
 		before := s.in.Buffered()
 		ev, b, err = s.in.Next(b)
 		if !s.account(before) {
-			s.event(zerolog.InfoLevel).Int64("seen", s.server.assembling.Load()).Int64("allowed", s.maxAssembling()).
-				Msg("closed: the unfinished messages of all connections take too much memory, and this one made its longer")
-			s.close(wsproto.CloseTryAgainLater, errBusy.code, nil)
-			return errClosing
+			return s.greedy()
 		}
 		if err != nil {
 			s.violation(err)
@@ -98,8 +113,8 @@ func (s *session) assemble(b []byte) error {
 	return nil
 }
 
-// What unfinished messages may take together before those who make theirs longer are
-// closed, and how long each may be in any case, in bytes.
+// What unfinished messages, and whatever else has been read and must wait, may take together
+// before those who add to it are closed, and how much each may have in any case, in bytes.
 const (
 	maxAssembling = 64 << 20
 	fairPart      = 4 << 10
@@ -118,14 +133,20 @@ func (s *session) maxAssembling() int64 {
 	return max(maxAssembling, 2*s.server.cfg.Limits.MessageBytes)
 }
 
+// greedy closes a connection that made more of the memory its own when all of it was in use.
+func (s *session) greedy() error {
+	s.event(zerolog.InfoLevel).Int64("seen", s.server.assembling.Load()).Int64("allowed", s.maxAssembling()).
+		Msg("closed: what all connections have sent in part or too early takes too much memory, and this one sent more")
+	s.close(wsproto.CloseTryAgainLater, errBusy.code, nil)
+	return errClosing
+}
+
 // resume goes on with what had to wait, if it may now.
 func (s *session) resume() {
 	if s.unsaid != nil && !s.departed && !s.offer() || len(s.held) == 0 || s.full() || s.closing != nil {
 		return
 	}
-	b := s.held
-	s.held = nil
-	s.consume(b) // an error shows in closing
+	s.consume(s.release()) // an error shows in closing
 }
 
 // say hands a message to the room now, or as soon as the rate and the room allow. paid

@@ -124,7 +124,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge("doyasa_history_failed", "1 when nothing can be stored any more; the log says why.", failed)
 	}
 
-	gauge("doyasa_assembling_bytes", "Memory of messages that have come in part.", c.server.assembling.Load())
+	gauge("doyasa_assembling_bytes", "Memory of messages that have come in part, and of input that has to wait.", c.server.assembling.Load())
 	gauge("doyasa_lagging_members", "Members with something to be written, as of their last tick.", c.metrics.lagging.Load())
 	gauge("doyasa_lag_bytes", "What is to be written to them together.", c.metrics.lagBytes.Load())
 }

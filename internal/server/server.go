@@ -73,7 +73,7 @@ type Server struct {
 	settling    settling
 	began       time.Time    // immutable
 	assemblers  sync.Pool    // of *wsproto.Assembler, each between two messages
-	assembling  atomic.Int64 // bytes that all sessions hold for unfinished messages
+	assembling  atomic.Int64 // bytes that all sessions hold for unfinished messages, and of what must wait
 	draining    atomic.Bool  // Shutdown has begun
 	proxyWarned atomic.Bool  // see warnOfProxy
 

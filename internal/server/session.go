@@ -63,7 +63,7 @@ type session struct {
 	lastSent time.Duration // by Server.clock, as of a tick
 	lastPing time.Duration // by Server.clock
 	lag      int64         // bytes that were due, as of a tick, for /metrics
-	pinned   int64         // since when the log has let go of where the cursor stands, Unix nanoseconds; 0: it has not
+	pinned   time.Duration // by Server.clock, since when the log has let go of where the cursor stands; 0: it has not
 
 	// What is small, all in one place: the session has 288 bytes, and with one more it would have 320.
 	port      uint16 // see from
@@ -238,9 +238,9 @@ func (s *session) unpin(now time.Time) error {
 		return nil
 	}
 	if s.pinned == 0 {
-		s.pinned = now.UnixNano()
+		s.pinned = s.server.clock(now)
 	}
-	held := time.Duration(now.UnixNano() - s.pinned)
+	held := s.server.clock(now) - s.pinned
 	if held >= s.server.cfg.Limits.SlowTimeout {
 		return loop.ErrSlow
 	}
@@ -273,6 +273,7 @@ func (s *session) Closed(err error) {
 	s.server.metrics.closed(s.closing)
 	s.depart(true)
 	s.proto.gone()
+	s.release()
 	if s.in != nil {
 		s.server.assembling.Add(-int64(s.in.Buffered()))
 	}

@@ -85,6 +85,9 @@ func feedSession(t *testing.T, stream []byte, v1 bool, size int) {
 	if s.conns != 0 || len(s.sessions) != 0 {
 		t.Errorf("%d connections, %d sessions are left", s.conns, len(s.sessions))
 	}
+	if n := s.assembling.Load(); n != 0 {
+		t.Errorf("%d bytes of nobody are still counted", n)
+	}
 }
 
 // checkReceived checks all that a client has got.
