@@ -225,7 +225,7 @@ func (c *laneConn) flush() {
 // moments apart that are at most three weeks from each other.
 type stamp uint32
 
-func stampOf(t time.Time) stamp { return stamp(t.UnixMilli()) }
+func stampOf(t time.Time) stamp { return stamp(elapsed(t).Milliseconds()) }
 
 // after is how long after since s is.
 func (s stamp) after(since stamp) time.Duration {

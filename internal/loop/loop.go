@@ -16,6 +16,13 @@ import (
 	"time"
 )
 
+// began is any moment, from which the others are counted.
+var began = time.Now()
+
+// elapsed is when t was by a clock that nobody sets: the one on the wall may jump, and ends no
+// connection by it.
+func elapsed(t time.Time) time.Duration { return t.Sub(began) }
+
 // ErrSlow ends a connection to which no byte could be written for Options.SlowTimeout.
 var ErrSlow = errors.New("loop: nothing could be written for too long")
 

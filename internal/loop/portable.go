@@ -114,7 +114,7 @@ func (l *Portable) Stats() Stats {
 	defer l.mu.Unlock()
 	s := l.gone
 	s.Connections = len(l.conns)
-	now := time.Now().UnixNano()
+	now := int64(elapsed(time.Now()))
 	for c := range l.conns {
 		s.add(&c.traffic)
 		// A write in progress is a standing one if it has lasted: most are over at once.

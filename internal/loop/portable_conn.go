@@ -33,7 +33,7 @@ type conn struct {
 	postMu sync.Mutex
 	posted []func() // guarded by postMu
 
-	blocked atomic.Int64 // since when the write in progress has made no progress, Unix nanoseconds; 0: no write
+	blocked atomic.Int64 // since when the write in progress has made no progress, as elapsed counts; 0: no write
 	traffic traffic
 }
 
@@ -115,7 +115,7 @@ func (c *conn) tick(now time.Time) {
 	}
 	stood := time.Duration(0)
 	if since := c.blocked.Load(); since != 0 {
-		stood = time.Duration(now.UnixNano() - since)
+		stood = elapsed(now) - time.Duration(since)
 	}
 	switch {
 	case c.layered():
@@ -207,9 +207,8 @@ func (c *conn) writeAll(bufs [][]byte) error {
 	if c.layered() {
 		return c.writeRecords(bufs)
 	}
-	start := time.Now()
 	if c.blocked.Load() == 0 {
-		c.blocked.Store(start.UnixNano())
+		c.blocked.Store(int64(elapsed(time.Now())))
 	}
 	rest := net.Buffers(bufs)
 	n, err := rest.WriteTo(c.nc)
@@ -222,7 +221,7 @@ func (c *conn) writeAll(bufs [][]byte) error {
 		return err
 	}
 	c.nc.SetWriteDeadline(time.Time{})
-	now := time.Now().UnixNano()
+	now := int64(elapsed(time.Now()))
 	if n > 0 {
 		c.blocked.Store(now)
 	} else if now-c.blocked.Load() >= int64(c.loop.opts.SlowTimeout) {
@@ -240,7 +239,7 @@ func (c *conn) writeRecords(bufs [][]byte) error {
 	defer c.blocked.Store(0)
 	for _, b := range bufs {
 		for len(b) > 0 {
-			c.blocked.Store(time.Now().UnixNano())
+			c.blocked.Store(int64(elapsed(time.Now())))
 			n, err := c.nc.Write(b[:min(len(b), tlsRecord)])
 			c.wrote(n)
 			if err != nil {
