@@ -32,6 +32,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"--prot", "1"}, "doyasa: unknown flag: --prot\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"serve", "--listen"}, "doyasa: flag needs an argument: --listen\nusage: doyasa serve [flags]; more with doyasa serve --help\n"},
 		{[]string{"--limits-burst", "1", "--limits-burst", "1"}, "doyasa: invalid argument \"1\" for \"--limits-burst\" flag: given twice\nusage: doyasa [flags]; more with doyasa --help\n"},
+		{[]string{"--history-nats-url", "http://a:secret@b"}, "doyasa: invalid argument \"http://***@b\" for \"--history-nats-url\" flag: want an address such as \"nats://nats:4222\"\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"--config", "a", "--config", "b"}, "doyasa: invalid argument \"b\" for \"--config\" flag: given twice\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"--config", ""}, "doyasa: invalid argument \"\" for \"--config\" flag: want the name of a file\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"config", "check", "--limits-burst", "3e3"}, "doyasa: invalid argument \"3e3\" for \"--limits-burst\" flag: want a whole number from 0 to 1000000\nusage: doyasa config check [flags]; more with doyasa config check --help\n"},

@@ -39,7 +39,7 @@ Without a command it serves, as "doyasa serve" does. It needs no configuration; 
 	// the image 4 MB larger.
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.Flags().AddFlagSet(serve.Flags()) // the same flags, so they end in serve's settings whichever way it was called
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c, withNearest(c, err)} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c, explained(c, err)} })
 	root.AddCommand(serve, newHealthcheck(environ), newConfig(environ), newExport(environ), newImport(environ), newBench(), newVersion())
 	takeNoArguments(root)
 	return root
@@ -54,8 +54,11 @@ type usageError struct {
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// withNearest adds to the error about an unknown flag which one was probably meant.
-func withNearest(c *cobra.Command, err error) error {
+// explained adds to the error about an unknown flag which one was probably meant, and takes passwords out of one about a value.
+func explained(c *cobra.Command, err error) error {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return fmt.Errorf("invalid argument %q for %q flag: %w", config.Hidden(invalid.GetValue()), "--"+invalid.GetFlag().Name, invalid.Unwrap())
+	}
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {
 		return err

@@ -50,7 +50,7 @@ var configRows = []row{
 	{id: "C13", input: "addresses that cannot be had", run: runAddresses},
 	{id: "C14", input: "TLS files that do not fit", run: runTLS},
 	{id: "C15", input: "a history folder that cannot be written", run: runHistoryFolder},
-	{id: "C16", input: "an engine that is not there", note: "there is no engine of another process yet: history.store is memory or embedded"},
+	{id: "C16", input: "an engine that is not there, or is none", run: runEngine},
 	{id: "C17", input: "signals during start and stop", run: runSignals},
 	{id: "C18", input: "help, version, a check", run: runAsked, note: "--help, version, config check"},
 }
@@ -206,6 +206,26 @@ func runHistoryFolder(t *testing.T, s *stand) {
 	status, _, stderr := doyasa.Run(t, t.TempDir(), nil, "serve", "--listen", "127.0.0.1:0", "--history-store", "embedded", "--history-dir", filepath.Join(file, "data"))
 	if status == 0 || strings.Contains(stderr, "goroutine ") {
 		t.Errorf("a folder below a file: status %d, %q; want a failure", status, stderr)
+	}
+}
+
+// runEngine: without the NATS server that the history is to be in, the program does not start; nor with something else at its
+// address. It says what is wrong without the password.
+func runEngine(t *testing.T, s *stand) {
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	for _, tt := range []struct{ at, want string }{
+		{"nats://somebody:secret@" + gone.Addr().String(), "no NATS server answers there"},
+		{"nats://somebody:secret@" + s.server.Addr, "the history at nats://" + s.server.Addr},
+		{"http://somebody:secret@" + s.server.Addr, "history-nats-url"},
+	} {
+		status, stdout, stderr := doyasa.Run(t, t.TempDir(), nil, "serve", "--listen", "127.0.0.1:0", "--history-store", "nats", "--history-nats-url", tt.at)
+		if status == 0 || !strings.Contains(stderr, tt.want) || strings.Contains(stdout+stderr, "secret") || strings.Contains(stdout+stderr, "goroutine ") {
+			t.Errorf("%s: status %d, %q, %q; want a failure that says %q and keeps the password", tt.at, status, stdout, stderr, tt.want)
+		}
 	}
 }
 

@@ -190,7 +190,7 @@ func describe(n ast.Node) string {
 	case *ast.NullNode:
 		return "empty (null)"
 	case *ast.StringNode:
-		return fmt.Sprintf("the text %q", n.Value)
+		return fmt.Sprintf("the text %q", Hidden(n.Value))
 	case *ast.IntegerNode, *ast.FloatNode:
 		return "the number " + n.GetToken().Value
 	case *ast.BoolNode:

@@ -63,7 +63,7 @@ func Load(s Sources) (*Loaded, error) {
 // set gives a key its value from a place.
 func (l *Loaded) set(k Key, text, place string) error {
 	if err := k.set(&l.Config, text); err != nil {
-		return fmt.Errorf("%s: %s is %q: %w", place, k.Path, text, err)
+		return fmt.Errorf("%s: %s is %q: %w", place, k.Path, Hidden(text), err)
 	}
 	l.origin[k.Path] = place
 	return nil

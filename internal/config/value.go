@@ -212,6 +212,12 @@ func parseNATSURL(s string) (string, error) {
 	return s, nil
 }
 
+// credentials is what stands before an @ in an address, its scheme apart.
+var credentials = regexp.MustCompile(`^([a-z]+://)?.*@`)
+
+// Hidden is a text that somebody has set, as it may stand in an error: without the user and password of an address.
+func Hidden(text string) string { return credentials.ReplaceAllString(text, "${1}***@") }
+
 // parsePath accepts any path; whether it can be used shows when it is.
 func parsePath(s string) (string, error) {
 	if s == "" {
