@@ -30,7 +30,7 @@ fuzz:
 
 # The long forms of tests that CI runs short, and what measures; SOAK=1h for the longest.
 soak:
-	cd e2e && DOYASA_SOAK=$(or $(SOAK),10m) go test -count=1 -timeout 4h -p 1 -v -run 'TestCuts|TestCatalogue|TestVanish|TestDescriptors|TestPromises|TestHalfOpen|TestOneFloods|TestLong' ./room ./hostile
+	cd e2e && DOYASA_SOAK=$(or $(SOAK),10m) go test -count=1 -timeout 4h -p 1 -v -run 'TestCuts|TestCatalogue|TestVanish|TestDescriptors|TestPromises|TestCosts|TestHalfOpen|TestOneFloods|TestLong' ./room ./hostile
 
 # Writes bench.txt; keep one from before a change as base.txt and it is compared.
 bench:

@@ -80,6 +80,53 @@ func TestPromises(t *testing.T) {
 	})
 }
 
+// TestCosts: what the catalogue bounds in time, as the server's CPU time for each case, the bystanders' messages meanwhile included.
+func TestCosts(t *testing.T) {
+	onlySoak(t)
+	doyasa.EachSockets(t, func(t *testing.T, start doyasa.Starter) {
+		s := newStand(t, start)
+		all := readVectors(t)
+		nested := playable{"M6", func(t *testing.T, s *stand) {
+			p, _ := s.dialV1(t, "")
+			defer p.Close()
+			p.Send(wire.Text, bytes.Repeat([]byte("["), 65_536))
+			p.failed("bad_json")
+		}}
+		for _, tt := range []struct {
+			id    string
+			cases []playable
+			bound time.Duration
+		}{
+			{"F6", all["F6"], time.Millisecond},
+			{"H24", all["H24"], 10 * time.Millisecond},
+			{"H34", all["H34"], time.Millisecond},
+			{"M6", []playable{nested}, 5 * time.Millisecond},
+		} {
+			t.Run(tt.id, func(t *testing.T) {
+				const rounds = 200
+				cpu := func() time.Duration {
+					m, err := s.metrics()
+					if err != nil {
+						t.Fatal(err)
+					}
+					return time.Duration(m["process_cpu_seconds_total"] * float64(time.Second))
+				}
+				before := cpu()
+				for range rounds {
+					for _, c := range tt.cases {
+						c.play(t, s)
+					}
+				}
+				each := (cpu() - before) / time.Duration(rounds*len(tt.cases))
+				t.Logf("%v of CPU time for each", each)
+				if each > tt.bound || len(tt.cases) == 0 {
+					t.Errorf("%v of CPU time for each of %d cases, want at most %v", each, len(tt.cases), tt.bound)
+				}
+			})
+		}
+	})
+}
+
 // TestHalfOpen: 5,000 handshakes that never become whole do not keep others waiting, and are all dropped at the timeout.
 func TestHalfOpen(t *testing.T) {
 	onlySoak(t)
