@@ -70,6 +70,7 @@ type Server struct {
 	namespace  uuid.UUID // of ids derived for those who post over HTTP
 
 	guests      atomic.Int64 // guest names given
+	lastBeat    atomic.Pointer[beat]
 	settling    settling
 	began       time.Time    // immutable
 	assemblers  sync.Pool    // of *wsproto.Assembler, each between two messages

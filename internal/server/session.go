@@ -130,7 +130,7 @@ func (s *Server) open(c loop.Conn, q query, subprotocol string) loop.Session {
 	nameless := func() string { return q.guest + strconv.FormatInt(s.guests.Add(1), 10) }
 	if subprotocol == subprotocolV1 {
 		form = v1Form
-		v := &v1{session: ss, query: q}
+		v := &v1{session: ss, arrival: &arrival{query: q}}
 		ss.proto = v
 		if q.refusal == "" {
 			v.who = s.identities.claim(q.session, q.name, nameless)
@@ -183,7 +183,17 @@ func (s *session) Notify(n hub.Notice) {
 	})
 }
 
-// ping is a whole frame, which nobody changes.
+// lend makes whole frames pending that nobody changes. It copies them only behind others: a
+// connection without any allocates nothing, and what is added later moves them.
+func (s *session) lend(frames []byte) {
+	if s.out == nil {
+		s.out = frames[:len(frames):len(frames)]
+		return
+	}
+	s.out = append(s.out, frames...)
+}
+
+// ping is a whole frame.
 var ping = appendFrame(nil, wsproto.OpPing, nil)
 
 // Tick implements loop.Session.
@@ -214,11 +224,7 @@ func (s *session) Tick(now time.Time) error {
 		s.close(wsproto.CloseGoingAway, "pong_timeout", nil)
 	case !s.waiting && idle >= s.server.cfg.Limits.PingInterval:
 		s.lastPing, s.waiting = s.server.clock(now), true
-		if s.out == nil {
-			s.out = ping[:len(ping):len(ping)] // an idle connection allocates nothing; what is added later moves it
-		} else {
-			s.out = append(s.out, ping...)
-		}
+		s.lend(ping)
 		s.conn.Wake()
 	}
 	if s.server.clock(now)-s.lastSent >= beatInterval {

@@ -1,14 +1,29 @@
 package server
 
 import (
+	"strings"
 	"testing"
 	"unsafe"
 )
 
-// A session has the size of one of the allocator's classes and not a byte more, which would cost
-// another 32 for each connection.
+// A session and its form have the size of one of the allocator's classes each and not a byte more:
+// the next class costs each connection another 32 and 16.
 func TestSessionSize(t *testing.T) {
 	if size := unsafe.Sizeof(session{}); size > 288 {
 		t.Errorf("a session has %d bytes, want at most 288", size)
+	}
+	if size := unsafe.Sizeof(v1{}); size > 80 {
+		t.Errorf("doyasa.v1 adds %d bytes, want at most 80", size)
+	}
+}
+
+// All who are due for a beat at the same tick share one.
+func TestBeatIsShared(t *testing.T) {
+	s := new(Server)
+	if n := testing.AllocsPerRun(1000, func() { s.beat(7) }); n > 0 {
+		t.Errorf("a beat costs %v allocations, want none", n)
+	}
+	if got := string(s.beat(8)); !strings.Contains(got, `{"type":"beat","seq":8,"at":`) {
+		t.Errorf("at 8 the beat is %q", got)
 	}
 }

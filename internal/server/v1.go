@@ -22,11 +22,20 @@ const (
 // v1 is the subprotocol doyasa.v1: JSON, with positions, so that a client can prove that
 // it has missed nothing. What it is owed on joining is in catchup.go.
 type v1 struct {
-	session *session
-	query   query
-	who     *identity // nil if the query was refused
+	session  *session
+	who      *identity // nil if the query was refused
+	*arrival           // nil once `live` has been sent: most are idle from then on
 
-	// Catching up.
+	answers []*hub.Message // to retries, until the client has got as far by itself
+	waiting int            // bytes they will take, about
+
+	errorsSince         time.Duration // by Server.clock
+	errors, rateLimited int16
+}
+
+// An arrival is what a member has asked for on joining, and how much of it it has had.
+type arrival struct {
+	query   query
 	joined  hub.Joined
 	greeted bool           // `hello` has been sent
 	behind  []byte         // frames that were due before it
@@ -34,32 +43,25 @@ type v1 struct {
 	owed    []*hub.Message // what it had, not yet encoded
 	seq     uint64         // the last position encoded, or where to begin
 	placed  bool           // the client has a position, behind which a hole must be announced
-	live    bool           // `live` has been sent
-
-	answers []*hub.Message // to retries, until the client has got as far by itself
-	waiting int            // bytes they will take, about
-
-	errorsSince time.Time
-	errors      int
-	rateLimited int
 }
 
 // send makes a frame pending, behind `hello`.
 func (v *v1) send(frame any) {
-	if !v.greeted {
+	if v.arrival != nil && !v.greeted {
 		v.behind = appendJSON(v.behind, frame)
 		return
 	}
 	v.pend(appendJSON(nil, frame))
 }
 
-// pend makes whole frames pending. Nothing goes behind a Close frame (RFC 6455 §5.5.1).
+// pend makes whole frames pending, which nobody changes any more. Nothing goes behind a Close
+// frame (RFC 6455 §5.5.1).
 func (v *v1) pend(frames []byte) {
 	s := v.session
 	if s.closing != nil && s.closing.sent {
 		return
 	}
-	s.out = append(s.out, frames...)
+	s.lend(frames)
 	s.sent = true
 }
 
@@ -136,8 +138,8 @@ func (v *v1) spend(id string) bool {
 // fail tells the client what was wrong, and ends the connection of one that does not
 // listen.
 func (v *v1) fail(wrong *clientError, id string, wait time.Duration) {
-	now := time.Now()
-	if now.Sub(v.errorsSince) > errorWindow {
+	now := v.session.server.clock(time.Now())
+	if now-v.errorsSince > errorWindow {
 		v.errorsSince, v.errors, v.rateLimited = now, 0, 0
 	}
 	v.session.server.metrics.errors.WithLabelValues(wrong.code).Inc()
@@ -148,7 +150,7 @@ func (v *v1) fail(wrong *clientError, id string, wait time.Duration) {
 	}
 	v.send(errorFrame{"error", wrong.code, id, wrong.text, int64(math.Ceil(wait.Seconds() * 1000))})
 	if v.errors >= maxErrors || v.rateLimited > maxRateLimited {
-		v.session.event(zerolog.InfoLevel).Str("last", wrong.code).Int("errors", v.errors).Int("rate_limited", v.rateLimited).Stringer("within", errorWindow).
+		v.session.event(zerolog.InfoLevel).Str("last", wrong.code).Int16("errors", v.errors).Int16("rate_limited", v.rateLimited).Stringer("within", errorWindow).
 			Msg("closed: it does not listen to errors")
 		v.session.close(wsproto.ClosePolicyViolation, "too_many_errors", nil)
 	}
@@ -188,12 +190,11 @@ func (v *v1) fill() {
 	if !s.following {
 		return
 	}
-	if !v.live {
+	if v.arrival != nil {
 		if s.member.Cursor().Offset() < s.stopAt {
 			return
 		}
-		v.live, s.stopAt = true, math.MaxInt64
-		v.query, v.joined, v.owed = query{}, hub.Joined{}, nil // most are idle from here on
+		v.arrival, s.stopAt = nil, math.MaxInt64
 		v.send(liveFrame{"live", s.member.Cursor().Seq()})
 	}
 	if people := s.member.TakePeople(); people != nil {
@@ -202,7 +203,7 @@ func (v *v1) fill() {
 	v.answer()
 	if s.idle {
 		s.idle = false
-		v.send(beatFrame{"beat", s.member.Cursor().Seq(), nowMillis()})
+		v.pend(s.server.beat(s.member.Cursor().Seq()))
 	}
 }
 

@@ -118,6 +118,28 @@ func appendJSON(dst []byte, v any) []byte {
 	return appendFrame(dst, wsproto.OpText, encodeJSON(v))
 }
 
+// A beat is the frame of that type for who has come as far as seq, made at a moment.
+type beat struct {
+	seq   uint64
+	at    int64 // Unix milliseconds
+	frame []byte
+}
+
+// beatShared is for how long a beat is good for others, in milliseconds: for all who are due at
+// the same tick.
+const beatShared = 100
+
+// beat returns the frame for who has come as far as seq. Who asks within a moment, as everybody
+// in a quiet room does, gets the same.
+func (s *Server) beat(seq uint64) []byte {
+	now, last := nowMillis(), s.lastBeat.Load()
+	if last == nil || last.seq != seq || now < last.at || now > last.at+beatShared {
+		last = &beat{seq, now, appendJSON(nil, beatFrame{"beat", seq, now})}
+		s.lastBeat.Store(last)
+	}
+	return last.frame
+}
+
 // encodeJSON leaves < > & as they are: a page shows text as text, and others would
 // have to read \u003c.
 func encodeJSON(v any) []byte {
