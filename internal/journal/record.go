@@ -29,6 +29,7 @@ const (
 	flagIdempotent = 1 << 0
 	flagChained    = 1 << 1 // prev is known and stands there; where several processes append it is 0
 	flagBinary     = 1 << 2
+	flagsKnown     = flagIdempotent | flagChained | flagBinary
 )
 
 // recordOverhead is more than what a record has beside texts and payload.
@@ -132,10 +133,15 @@ func parseMessage(room string, b []byte) (m *hub.Message, chained bool, err erro
 		m.Idempotent = v[1]&flagIdempotent != 0
 		m.Binary = v[1]&flagBinary != 0
 		chained = v[1]&flagChained != 0
+		if v[1]&^flagsKnown != 0 {
+			r.err = errDamaged
+		}
 	}
 	m.At = r.time()
 	copy(m.ID[:], r.bytes(16))
-	m.Prev = r.uvarint()
+	if m.Prev = r.uvarint(); m.Prev != 0 && !chained {
+		r.err = errors.Join(r.err, errDamaged)
+	}
 	m.From.ID = string(r.text())
 	m.From.Name = string(r.text())
 	m.Payload = append([]byte(nil), r.text()...)
