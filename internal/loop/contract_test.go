@@ -259,19 +259,22 @@ func TestDrainIsBounded(t *testing.T) {
 	})
 }
 
-// A panic in open is the caller's, as the connection is; the loop goes on and Shutdown waits for nobody.
+// A panic in open is the caller's, as the connection is; the loop goes on, whoever has got the handle, and Shutdown waits for nobody.
 func TestPanicInOpen(t *testing.T) {
 	onEach(t, Options{}, func(t *testing.T, l looper) {
 		peer, nc := tcp(t)
+		var handle Conn
 		func() {
 			defer func() {
 				if v := recover(); v != "trip in open" {
 					t.Errorf("Serve panicked with %v, want what open did", v)
 				}
 			}()
-			l.Serve(nc, nil, func(Conn) Session { panic("trip in open") })
+			l.Serve(nc, nil, func(c Conn) Session { handle = c; panic("trip in open") })
 		}()
 		nc.Close()
+		handle.Wake()
+		handle.Post(func() { t.Error("a function posted to no connection ran") })
 		if n, err := peer.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("the peer read %d, %v, want EOF: nobody has the connection any more", n, err)
 		}

@@ -16,7 +16,7 @@ type task struct {
 type opening struct{ posted []func() }
 
 // serve gives the lane a connection, which is counted as running. Any goroutine may call it. If
-// open panics, the descriptor is closed.
+// open panics, the descriptor is closed, and the handle is that of a connection that is gone.
 func (l *lane) serve(fd int, early []byte, open func(Conn) Session) {
 	o := new(opening)
 	c := &laneConn{lane: l, fd: int32(fd)}
@@ -26,6 +26,7 @@ func (l *lane) serve(fd int, early []byte, open func(Conn) Session) {
 	defer func() {
 		if c.session == nil {
 			l.mu.Lock()
+			c.gone = true // the lane has no task for it before it is no opening any more
 			delete(l.openings, c)
 			l.mu.Unlock()
 			unix.Close(fd)
