@@ -109,6 +109,7 @@ func TestFileRefused(t *testing.T) {
 		{"store", "history: {store: disk}\n", `c.yaml:1: history.store is "disk": want memory, embedded, nats`},
 		{"no nats", "history: {store: nats}\n", `history.store ("nats", c.yaml:1) needs an address in history.nats_url ("", the default)`},
 		{"a password", "history: {nats_url: 'nats://a:s/cret@b,x://c:secret@d'}\n", `c.yaml:1: history.nats_url is "nats://***@d": want an address such as "nats://nats:4222"`},
+		{"a password of two lines", "history: {nats_url: \"nats://a:sec\\nret@b\"}\n", `c.yaml:1: history.nats_url is "nats://***@b": want no control characters`},
 		{"a password elsewhere", "history: {messages: 'nats://a:secret@b'}\n", `c.yaml:1: history.messages is the text "nats://***@b"; want a whole number without quotes`},
 		{"nats address", "history: {nats_url: nats}\n", `c.yaml:1: history.nats_url is "nats": want an address such as "nats://nats:4222"`},
 		{"sync", "history: {sync: never}\n", `c.yaml:1: history.sync is "never": want always, or an interval with its unit (ms, s, m) such as 1s, from 1ms to 1h`},

@@ -213,7 +213,7 @@ func parseNATSURL(s string) (string, error) {
 }
 
 // credentials is what stands before an @ in an address, its scheme apart.
-var credentials = regexp.MustCompile(`^([a-z]+://)?.*@`)
+var credentials = regexp.MustCompile(`(?s)^([a-z]+://)?.*@`)
 
 // Hidden is a text that somebody has set, as it may stand in an error: without the user and password of an address.
 func Hidden(text string) string { return credentials.ReplaceAllString(text, "${1}***@") }
