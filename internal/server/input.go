@@ -23,10 +23,18 @@ func (s *session) Feed(b []byte) error {
 	} else if err := s.consume(b); err != nil {
 		return err
 	}
-	if len(s.held) > fairPart && s.server.assembling.Load() > s.maxAssembling() {
+	if s.delayed() > fairPart && s.server.assembling.Load() > s.maxAssembling() {
 		return s.greedy()
 	}
 	return nil
+}
+
+// delayed is how many bytes have been read and must wait.
+func (s *session) delayed() int {
+	if s.unsaid == nil {
+		return len(s.held)
+	}
+	return len(s.held) + len(s.unsaid.Payload)
 }
 
 // hold keeps what has been read already and must wait, which counts like an unfinished message.
@@ -150,9 +158,10 @@ func (s *session) resume() {
 }
 
 // say hands a message to the room now, or as soon as the rate and the room allow. paid
-// tells that the rate has allowed it.
+// tells that the rate has allowed it. Until it is said it counts like an unfinished one.
 func (s *session) say(m *hub.Message, paid bool) {
 	s.unsaid, s.paid = m, paid
+	s.server.assembling.Add(int64(len(m.Payload)))
 	s.offer()
 }
 
@@ -170,10 +179,12 @@ func (s *session) offer() bool {
 			return false
 		}
 	}
+	size := int64(len(s.unsaid.Payload)) // asked first: it may be the room's from now on
 	if !s.member.Say(s.unsaid) {
 		return false
 	}
 	s.unsaid = nil
+	s.server.assembling.Add(-size)
 	if s.muted {
 		s.server.silence(s)
 	}

@@ -1,12 +1,19 @@
 package server
 
 import (
+	"bytes"
+	"io"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/doyasa/doyasa/internal/config"
+	"github.com/doyasa/doyasa/internal/conntest"
+	"github.com/doyasa/doyasa/internal/loop"
 	"github.com/doyasa/doyasa/wsproto"
 )
 
@@ -92,6 +99,57 @@ func TestWaitingInputIsBounded(t *testing.T) {
 					t.Errorf("closed %v, want %v; a sender that waits loses nothing; it got\n%s", closed, tt.closed, got.String())
 				}
 				if left := p.server.assembling.Load() - others; left != 0 {
+					t.Errorf("%d bytes are still counted", left)
+				}
+			})
+		})
+	}
+}
+
+// The message itself that the room or the rate has no place for counts as well, however it has come.
+func TestWaitingMessageIsBounded(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		spare  int64
+		size   int
+		closed bool
+	}{
+		{"large, and memory", maxAssembling, 60_000, false},
+		{"large, and none", 0, 60_000, true},
+		{"small, and none", 0, 1000, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := config.Default()
+				cfg.Limits.MessagesPerSecond, cfg.Limits.Burst = 1, 1
+				s, err := New(Options{Config: cfg, Log: zerolog.Nop(), Page: fstest.MapFS{}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				others := maxAssembling - tt.spare
+				s.assembling.Add(others)
+				header := wsproto.Header{Fin: true, Opcode: wsproto.OpText, Masked: true}
+				text := bytes.Repeat([]byte("x"), tt.size)
+				both := wsproto.AppendFrame(wsproto.AppendFrame(nil, header, nil), header, text)
+				peer, nc := conntest.Pair(1 << 20)
+				s.reserve(requester{})
+				s.sockets.Serve(nc, both, func(c loop.Conn) loop.Session { return s.open(c, query{room: "r"}, "") })
+				synctest.Wait()
+				if waits := s.assembling.Load() - others; waits != int64(tt.size) && !tt.closed {
+					t.Errorf("%d bytes are counted, want the %d of the message that waits", waits, tt.size)
+				}
+				time.Sleep(2 * time.Second)
+				go s.Shutdown(t.Context())
+				got, err := io.ReadAll(peer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				peer.Close()
+				synctest.Wait()
+				if closed := bytes.HasSuffix(got, []byte("busy")); closed != tt.closed || !bytes.Contains(got, text) {
+					t.Errorf("closed %v, want %v, behind the message; got %d bytes, …%.40q", closed, tt.closed, len(got), got[max(0, len(got)-20):])
+				}
+				if left := s.assembling.Load() - others; left != 0 {
 					t.Errorf("%d bytes are still counted", left)
 				}
 			})

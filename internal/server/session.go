@@ -279,7 +279,7 @@ func (s *session) Closed(err error) {
 	s.server.metrics.closed(s.closing)
 	s.depart(true)
 	s.proto.gone()
-	s.release()
+	s.server.assembling.Add(-int64(s.delayed()))
 	if s.in != nil {
 		s.server.assembling.Add(-int64(s.in.Buffered()))
 	}
