@@ -79,7 +79,9 @@ func (c *laneConn) Follow(key any) Waker {
 	}
 	c.group, c.place = g, int32(len(g.members))
 	g.members = append(g.members, c)
-	g.changed()
+	if g.left > 0 { // or a circle under way would leave out the last
+		g.left++
+	}
 	return g
 }
 
@@ -95,15 +97,11 @@ func (c *laneConn) unfollow() {
 	g.members[c.place], last.place = last, c.place
 	g.members[end] = nil
 	g.members = g.members[:end]
-	g.changed()
+	if g.left > 0 && last != c { // it may stand now where a circle under way has been
+		last.Wake()
+	}
+	g.left = min(g.left, end)
 	if end == 0 {
 		delete(c.lane.groups, g.key)
-	}
-}
-
-// changed begins a circle under way anew, because members have changed their places.
-func (g *group) changed() {
-	if g.left > 0 {
-		g.left = len(g.members)
 	}
 }

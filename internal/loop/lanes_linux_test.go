@@ -115,3 +115,45 @@ func TestStaleEvent(t *testing.T) {
 	c.end(nil)
 	l.turn()
 }
+
+// Who comes or goes while a circle is under way does not begin it anew: a storm of them would keep the lane walking for nothing.
+// Everybody is asked all the same.
+func TestChangesDoNotBeginACircleAnew(t *testing.T) {
+	const members, moving = 1000, 200
+	for _, tt := range []struct {
+		name     string
+		from, to string
+	}{{"coming", "elsewhere", "room"}, {"going", "room", "elsewhere"}} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPass(t, members+moving)
+			var movers []*laneConn
+			for i := range moving { // from all over the circle
+				c := p.lane.slots[i*(members+moving)/moving].conn
+				c.Follow(tt.from)
+				movers = append(movers, c)
+			}
+			p.deliver()
+			p.publish()
+			p.lane.groups["room"].Wake()
+			turns := 0
+			for ; turns == 0 || len(p.lane.walks) > 0; turns++ {
+				if len(movers) > 0 {
+					c := movers[0]
+					movers = movers[1:]
+					c.Post(func() { c.Follow(tt.to) })
+				}
+				p.lane.turn()
+			}
+			if most := (members+moving)/maxVisits + 10; turns > most {
+				t.Errorf("a circle took %d turns, want at most %d", turns, most)
+			}
+			for p.lane.turn() { // who was moved within the group is asked by itself
+			}
+			for _, c := range p.lane.groups["room"].members {
+				if c.session.(*due).left > 0 {
+					t.Errorf("the member at %d has not been asked", c.place)
+				}
+			}
+		})
+	}
+}

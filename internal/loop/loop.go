@@ -70,10 +70,10 @@ type Feeder interface {
 
 // A Source has what the peer is to be sent.
 type Source interface {
-	// Due appends to bufs what is to be written now, in this order; the bytes stay as they
-	// are until Wrote. Nothing means wait for the next wake-up. io.EOF means that this is
-	// the end: the loop half-closes, drains what the peer still sends for a second, and
-	// closes. Any other error ends the connection at once.
+	// Due appends to bufs what is to be written now, in this order, and none that is empty; the
+	// bytes stay as they are until Wrote. Nothing means wait for the next wake-up. io.EOF means
+	// that this is the end: the loop half-closes, drains what the peer still sends for a second,
+	// and closes. Any other error ends the connection at once.
 	Due(bufs [][]byte) ([][]byte, error)
 	// Wrote says how many of those bytes have been written.
 	Wrote(n int)
