@@ -231,7 +231,7 @@ func (s *stand) floodRaw(stop chan struct{}, length int) error {
 				return
 			}
 			if f.First == wire.Fin|wire.Ping {
-				conn.Send(wire.Pong, f.Payload)
+				go conn.Send(wire.Pong, f.Payload) // behind the flood, for which the reading must not wait
 			}
 		}
 	}()

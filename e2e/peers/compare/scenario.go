@@ -115,7 +115,7 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		name: "stalled", title: "1 KiB at 200 a second to 500 clients, of which 5 stop reading", rounds: 5, seconds: 15,
+		name: "stalled", title: "1 KiB at 200 a second to 500 clients, of which 5 stop reading", rounds: 9, seconds: 15,
 		load: []string{"--connections", "500", "--senders", "20", "--rate", "200", "--size", "1024"},
 		runs: []spec{
 			{label: "with stalled", server: "doyasa", args: []string{"--stalled", "5"}},
