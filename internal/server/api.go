@@ -18,8 +18,9 @@ import (
 	"github.com/doyasa/doyasa/hub"
 )
 
-// publishTimeout bounds how long a POST waits for the journal.
-const publishTimeout = 5 * time.Second
+// journalTimeout bounds how long a request waits for the journal. Its own context does not: that ends as well when the
+// peer has closed its sending side, and such a peer still waits for its answer.
+const journalTimeout = 5 * time.Second
 
 const (
 	defaultPage = 50        // messages of a GET that does not say
@@ -87,23 +88,25 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 	}
 	read := make(chan result, 1) // the page; the journal sends once, never closed
 	s.hub.Page(room, q, func(p hub.Page, err error) { read <- result{p, err} })
+	var got result
 	select {
-	case got := <-read:
-		if got.err != nil {
-			s.lines.event(&s.log, zerolog.ErrorLevel, from.network()).Err(got.err).Msg("history could not be read")
-			answerError(w, http.StatusServiceUnavailable, errInternal.code, "history could not be read", time.Second)
-			return
-		}
-		body := historyBody{Epoch: got.page.Epoch, First: got.page.First, Messages: []messageFrame{}}
-		if got.page.First > 0 {
-			body.Last = got.page.Head
-		}
-		for _, m := range got.page.Messages {
-			body.Messages = append(body.Messages, newMessageFrame(m))
-		}
-		answer(w, http.StatusOK, body)
-	case <-r.Context().Done():
+	case got = <-read:
+	case <-time.After(journalTimeout):
+		got.err = context.DeadlineExceeded
 	}
+	if got.err != nil {
+		s.lines.event(&s.log, zerolog.ErrorLevel, from.network()).Err(got.err).Msg("history could not be read")
+		answerError(w, http.StatusServiceUnavailable, errInternal.code, "history could not be read", time.Second)
+		return
+	}
+	body := historyBody{Epoch: got.page.Epoch, First: got.page.First, Messages: []messageFrame{}}
+	if got.page.First > 0 {
+		body.Last = got.page.Head
+	}
+	for _, m := range got.page.Messages {
+		body.Messages = append(body.Messages, newMessageFrame(m))
+	}
+	answer(w, http.StatusOK, body)
 }
 
 // postMessage answers POST /api/rooms/{room}/messages: the body is said in the room.
@@ -198,7 +201,7 @@ func cleanBody(body []byte, textBytes int) (string, *clientError) {
 
 // publish says m and answers with it as it was stored.
 func (s *Server) publish(w http.ResponseWriter, r *http.Request, from requester, room string, m *hub.Message) {
-	ctx, cancel := context.WithTimeout(r.Context(), publishTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), journalTimeout)
 	defer cancel()
 	stored, err := s.hub.Publish(ctx, room, m)
 	switch {
@@ -211,7 +214,6 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, from requester,
 		answerError(w, http.StatusServiceUnavailable, errBusy.code, errBusy.text, time.Second)
 	case errors.Is(err, hub.ErrUnavailable):
 		answerError(w, http.StatusServiceUnavailable, errNotStored.code, errNotStored.text, 30*time.Second)
-	case r.Context().Err() != nil: // nobody waits for the answer, and it may still be stored
 	default:
 		s.lines.event(&s.log, zerolog.ErrorLevel, from.network()).Err(err).Msg("not stored")
 		answerError(w, http.StatusServiceUnavailable, errInternal.code, errInternal.text, time.Second)

@@ -300,3 +300,51 @@ func TestPostWhoseSenderLeaves(t *testing.T) {
 		}
 	})
 }
+
+// net/http ends a request's context when the peer has closed its sending side, but such a peer waits for the answer all the
+// same: it gets the one that others get, also when that is that the journal does not answer.
+func TestAnswerToHalfClosed(t *testing.T) {
+	const path = "/api/rooms/doyasa/messages"
+	for _, tt := range []struct {
+		method  string
+		answers bool // the journal
+		status  int
+		want    string
+	}{
+		{"POST", true, 200, `"text":"hi"`},
+		{"POST", false, 503, `"code":"internal"`},
+		{"GET", true, 200, `"messages":[]`},
+		{"GET", false, 503, `"code":"internal"`},
+	} {
+		t.Run(fmt.Sprint(tt.method, tt.status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				journal := journaltest.NewAsync(journaltest.Options{Held: true})
+				defer journal.Stop()
+				s, err := New(Options{Config: config.Default(), Log: zerolog.Nop(), Page: fstest.MapFS{"index.html": {}}, Journal: journal})
+				if err != nil {
+					t.Fatal(err)
+				}
+				gone, cancel := context.WithCancel(t.Context())
+				cancel()
+				w := httptest.NewRecorder()
+				answered := make(chan struct{}) // closed behind the answer
+				go func() {
+					s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(gone, tt.method, path, strings.NewReader("hi")))
+					close(answered)
+				}()
+				synctest.Wait()
+				if tt.answers {
+					journal.Free()
+				}
+				<-answered
+				if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) {
+					t.Errorf("%d %q, want %d with %s", w.Code, w.Body, tt.status, tt.want)
+				}
+				journal.Free()
+				if err := s.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
