@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"math"
 	"net"
 	"net/http"
@@ -68,10 +69,24 @@ func newMetrics(s *Server, version string) *metrics {
 }
 
 // handler answers /metrics. Strangers may be able to ask as well, so not too many are
-// answered at a time.
+// answered at a time; writing the answer is not counted, or three who do not read theirs
+// would keep everybody else from one.
 func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 3})
+	h := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 3})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		whole := &wholeAnswer{ResponseWriter: w}
+		h.ServeHTTP(whole, r)
+		w.Write(whole.body.Bytes())
+	})
 }
+
+// wholeAnswer keeps the body of an answer until there is all of it.
+type wholeAnswer struct {
+	http.ResponseWriter
+	body bytes.Buffer
+}
+
+func (w *wholeAnswer) Write(p []byte) (int, error) { return w.body.Write(p) }
 
 // collector fetches what is not counted as it happens.
 type collector struct {

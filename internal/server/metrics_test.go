@@ -3,10 +3,12 @@ package server
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -292,5 +294,40 @@ func TestTimedSample(t *testing.T) {
 	}
 	if m.timed.Load() != 0 || !m.chooses() {
 		t.Errorf("%d of 10 are timed, and a newcomer is not, want it to be", m.timed.Load())
+	}
+}
+
+// unread is an answer that nobody reads.
+type unread struct {
+	*httptest.ResponseRecorder
+	begun chan struct{} // Write has been called; it sends, never closed
+	read  chan struct{} // Write may return; the test closes it
+}
+
+func (u unread) Write(p []byte) (int, error) {
+	select {
+	case u.begun <- struct{}{}:
+		<-u.read
+	case <-u.read:
+	}
+	return len(p), nil
+}
+
+// Those who ask for the metrics and do not read them keep nobody else from them.
+func TestMetricsUnread(t *testing.T) {
+	e := newEdge(t, nil)
+	h := e.s.metrics.handler()
+	var answers sync.WaitGroup
+	defer answers.Wait()
+	begun, read := make(chan struct{}), make(chan struct{})
+	defer close(read)
+	for range 3 {
+		answers.Go(func() {
+			h.ServeHTTP(unread{httptest.NewRecorder(), begun, read}, httptest.NewRequest("GET", "/metrics", nil))
+		})
+		<-begun
+	}
+	if w := ask(h, "GET", "/metrics"); w.Code != 200 || !strings.Contains(w.Body.String(), "\ndoyasa_connections 0\n") {
+		t.Errorf("%d %.100q, want 200 and the metrics", w.Code, w.Body)
 	}
 }
