@@ -93,6 +93,7 @@ func parseForwarded(s string) (netip.Addr, bool) {
 }
 
 func (s *Server) trusted(addr netip.Addr) bool {
+	addr = addr.WithZone("") // that of a link-local peer, with which it would be in no prefix
 	for _, p := range s.proxies {
 		if p.Contains(addr) {
 			return true

@@ -17,7 +17,7 @@ import (
 
 // Who is believed about where a request comes from, and who is not.
 func TestRequester(t *testing.T) {
-	proxies := []string{"10.0.0.0/8", "2001:db8:1::/48"}
+	proxies := []string{"10.0.0.0/8", "2001:db8:1::/48", "fe80::/10"}
 	for _, tt := range []struct {
 		name      string
 		trusted   []string
@@ -46,6 +46,7 @@ func TestRequester(t *testing.T) {
 		{"IPv6", proxies, "[2001:db8:1::1]:5", []string{"2001:db8:9::9"}, "2001:db8:9::9", false},
 		{"IPv6 with brackets and port", proxies, "[2001:db8:1::1]:5", []string{"[2001:db8:9::9]:80"}, "2001:db8:9::9", false},
 		{"IPv6 in brackets", proxies, "[2001:db8:1::1]:5", []string{"[2001:db8:9::9]"}, "2001:db8:9::9", false},
+		{"IPv6 with a zone", proxies, "[fe80::1%eth0]:5", []string{"2001:db8:9::9"}, "2001:db8:9::9", false},
 		{"IPv4 within IPv6", proxies, "[::ffff:10.0.0.1]:5", []string{"::ffff:203.0.113.9"}, "203.0.113.9", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
