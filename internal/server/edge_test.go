@@ -408,3 +408,14 @@ func TestConnectionsFull(t *testing.T) {
 		nc.Close()
 	}
 }
+
+// How much history is begun with is brought to what there may be, however large the number.
+func TestQueryHistory(t *testing.T) {
+	s := &Server{cfg: config.Default()}
+	for given, want := range map[string]int{"": 50, "x": 50, "0": 0, "-1": 0, "200": 200, "201": 200, strings.Repeat("9", 30): 200, "-" + strings.Repeat("9", 30): 0} {
+		q := s.parseQuery(httptest.NewRequest("GET", "/websocket?history="+given, nil), requester{})
+		if q.history != want {
+			t.Errorf("history=%s: %d messages, want %d", given, q.history, want)
+		}
+	}
+}

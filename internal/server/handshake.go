@@ -143,7 +143,7 @@ func (s *Server) parseQuery(r *http.Request, from requester) query {
 			q.refusal, q.seen = "bad_after", values.Get("after")
 		}
 	}
-	if n, err := strconv.Atoi(values.Get("history")); err == nil {
+	if n, err := strconv.Atoi(values.Get("history")); err == nil || errors.Is(err, strconv.ErrRange) {
 		q.history = min(max(n, 0), maxPage)
 	}
 	return q
