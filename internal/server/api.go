@@ -8,7 +8,9 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -125,7 +127,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m := &hub.Message{ID: hub.ID(uuid.Must(uuid.NewV7()))}
-	if key := r.Header.Get("Idempotency-Key"); key != "" {
+	if key := strings.Join(r.Header["Idempotency-Key"], ", "); key != "" { // of two, neither
 		if m.ID, m.Idempotent = parseID(key); !m.Idempotent {
 			answerError(w, http.StatusBadRequest, errBadID.code, "Idempotency-Key must be a UUID in its 36-character form", 0)
 			return
@@ -143,9 +145,13 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &tooLarge):
 		answerError(w, http.StatusRequestEntityTooLarge, errTextTooLong.code, errTextTooLong.text, 0)
 		return
-	case err != nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.Header().Set("Connection", "close")
 		answerError(w, http.StatusRequestTimeout, errBadText.code, "the body did not come", 0)
+		return
+	case err != nil: // trying again, as 408 would invite to, does not help
+		w.Header().Set("Connection", "close")
+		answerError(w, http.StatusBadRequest, errBadText.code, "the body cannot be read", 0)
 		return
 	}
 	text, wrong := cleanBody(body, textBytes)

@@ -29,6 +29,11 @@ func post(target, body string, header ...string) string {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body
 }
 
+// chunked makes a request of a body that is encoded already.
+func chunked(target, chunks string) string {
+	return "POST " + target + " HTTP/1.1\r\nHost: chat.example\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+}
+
 func get(target string, header ...string) string {
 	lines := append([]string{"GET " + target + " HTTP/1.1", "Host: chat.example", "Connection: close"}, header...)
 	return strings.Join(lines, "\r\n") + "\r\n\r\n"
@@ -58,6 +63,9 @@ func TestPostErrors(t *testing.T) {
 		{"key that is no UUID", post(path, "x", "Idempotency-Key: 1"), 400, "bad_id"},
 		{"key in another form", post(path, "x", "Idempotency-Key: {"+someID+"}"), 400, "bad_id"},
 		{"key of zeros", post(path, "x", "Idempotency-Key: 00000000-0000-0000-0000-000000000000"), 400, "bad_id"},
+		{"two keys", post(path, "x", "Idempotency-Key: "+someID, "Idempotency-Key: 1"), 400, "bad_id"},
+		{"chunks that are none", chunked(path, "zz\r\nhi\r\n0\r\n\r\n"), 400, "bad_text"},
+		{"a trailer too large", chunked(path, "2\r\nhi\r\n0\r\n"+strings.Repeat("X: y\r\n", 20_000)+"\r\n"), 400, "bad_text"},
 		{"room", post("/api/rooms/a%20b/messages", "x"), 400, "bad_room"},
 		{"room with a slash", post("/api/rooms/a%2Fb/messages", "x"), 400, "bad_room"},
 		{"name", post(path+"?name=%E2%80%8B", "x"), 400, "bad_name"},
