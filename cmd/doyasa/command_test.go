@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -195,4 +196,21 @@ func TestLogger(t *testing.T) {
 	if want := `{"level":"debug","message":"http: TLS handshake error"}` + "\n"; b.String() != want {
 		t.Errorf("when debugging: %q, want %q", &b, want)
 	}
+}
+
+// While descriptors are short, everybody who comes can make an accept fail, and a line a second says so.
+func TestFailingAcceptsInLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := httpLog(zerolog.New(&out).Level(zerolog.InfoLevel))
+		for want := 1; want <= 3; want++ {
+			for range 100 {
+				log.Print("http: Accept error: accept tcp: too many open files; retrying in 5ms")
+			}
+			if got := strings.Count(out.String(), "Accept error"); got != want {
+				t.Errorf("%d lines by second %d, want one each", got, want)
+			}
+			time.Sleep(acceptEvery)
+		}
+	})
 }

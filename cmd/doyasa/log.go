@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/rs/zerolog"
@@ -45,14 +46,27 @@ func plainMessage(message any) string {
 
 // httpLog takes what net/http says about connections. Nearly all of it is peers breaking off or talking nonsense, which anyone
 // can cause as often as they like, so it is worth a line only when debugging; panics and failing accepts are ours.
-func httpLog(l zerolog.Logger) *log.Logger { return log.New(httpLines{l}, "", 0) }
+func httpLog(l zerolog.Logger) *log.Logger { return log.New(&httpLines{log: l}, "", 0) }
 
-type httpLines struct{ log zerolog.Logger }
+// acceptEvery is how often, at most, it is logged that no connection can be accepted: while descriptors are short, whoever comes and
+// goes can cause it.
+const acceptEvery = time.Second
 
-func (h httpLines) Write(p []byte) (int, error) {
+// httpLines is written to by one goroutine at a time, as log.Logger sees to.
+type httpLines struct {
+	log  zerolog.Logger
+	next time.Time // when the next failing accept is worth a line
+}
+
+func (h *httpLines) Write(p []byte) (int, error) {
 	level := zerolog.DebugLevel
-	if bytes.HasPrefix(p, []byte("http: panic")) || bytes.HasPrefix(p, []byte("http: Accept error")) {
+	switch {
+	case bytes.HasPrefix(p, []byte("http: panic")):
 		level = zerolog.ErrorLevel
+	case bytes.HasPrefix(p, []byte("http: Accept error")):
+		if now := time.Now(); !now.Before(h.next) {
+			level, h.next = zerolog.ErrorLevel, now.Add(acceptEvery)
+		}
 	}
 	h.log.WithLevel(level).Msg(string(bytes.TrimSpace(p)))
 	return len(p), nil
