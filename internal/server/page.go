@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"io/fs"
 	"mime"
 	"net/http"
+	"os"
 	"path"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -21,11 +24,11 @@ type asset struct {
 }
 
 // routePage adds the page: the built-in one under a strict Content-Security-Policy, or
-// the folder static_dir as it is.
+// what may be seen of static_dir, as it is.
 func (s *Server) routePage(mux *http.ServeMux) {
 	page := http.HandlerFunc(s.servePage)
 	if dir := s.cfg.StaticDir; dir != "" {
-		page = http.FileServer(http.Dir(dir)).ServeHTTP
+		page = http.FileServerFS(folder{os.DirFS(dir)}).ServeHTTP
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -35,6 +38,31 @@ func (s *Server) routePage(mux *http.ServeMux) {
 		}
 		page(w, r)
 	})
+}
+
+// folder is static_dir as strangers may see it: without what begins with a dot, such as .git and .env, but for .well-known;
+// without lists of what is in a folder; and without what is no file, such as a pipe, which would hang whoever opens it.
+type folder struct{ files fs.FS }
+
+// Open implements fs.FS.
+func (f folder) Open(name string) (fs.File, error) {
+	missing := &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	for element := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(element, ".") && element != "." && element != ".well-known" {
+			return nil, missing
+		}
+	}
+	info, err := fs.Stat(f.files, name)
+	if err == nil && info.IsDir() {
+		info, err = fs.Stat(f.files, path.Join(name, "index.html"))
+	}
+	switch {
+	case errors.Is(err, fs.ErrInvalid), errors.Is(err, syscall.ENAMETOOLONG), err == nil && !info.Mode().IsRegular():
+		return nil, missing
+	case err != nil:
+		return nil, err
+	}
+	return f.files.Open(name)
 }
 
 // servePage serves the built-in page: index.html for every room, and its files.

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -152,5 +154,34 @@ func TestStaticDir(t *testing.T) {
 	}
 	if w := ask(h, "POST", "/"); w.Code != 405 {
 		t.Errorf("POST / = %d, want 405", w.Code)
+	}
+}
+
+// What is not for strangers, and nothing that is no file, is not there. A folder has no list, and no other way out of it than a
+// link that its owner has made.
+func TestStaticDirHides(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"index.html", "sub/index.html", "bare/a.txt", ".env", ".git/config", "sub/.hidden/a.txt", ".well-known/a.txt"} {
+		at := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), os.WriteFile(at, []byte("x"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("index.html", filepath.Join(dir, "link.html")); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := net.Listen("unix", filepath.Join(dir, "socket")); err == nil { // where there are such
+		defer l.Close()
+	}
+	e := newEdge(t, func(c *config.Config) { c.StaticDir = dir })
+	h := e.s.Handler()
+	for target, want := range map[string]int{
+		"/": 200, "/sub/": 200, "/sub": 301, "/bare/a.txt": 200, "/link.html": 200, "/.well-known/a.txt": 200,
+		"/bare/": 404, "/bare": 404, "/.env": 404, "/%2eenv": 404, "/.git/": 404, "/.git/config": 404, "/sub/.hidden/a.txt": 404, "/.well-known/": 404, "/socket": 404, "/a%00b": 404, "/%ff": 404, "/a%5cb": 404,
+		"/" + strings.Repeat("a", 5000): 404, "/sub/" + strings.Repeat("a/", 3000): 404,
+	} {
+		if w := ask(h, "GET", target); w.Code != want {
+			t.Errorf("%.40s = %d %.60q, want %d", target, w.Code, w.Body, want)
+		}
 	}
 }
