@@ -108,7 +108,14 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 	for _, m := range got.page.Messages {
 		body.Messages = append(body.Messages, newMessageFrame(m))
 	}
-	answer(w, http.StatusOK, body)
+	page := encodeJSON(body)
+	if !s.answering.begin(from.network(), len(page)) {
+		s.metrics.throttled.WithLabelValues("history").Inc()
+		answerError(w, http.StatusServiceUnavailable, errBusy.code, "too many pages of history have not been read yet", time.Second)
+		return
+	}
+	defer s.answering.end(from.network(), len(page))
+	answerEncoded(w, http.StatusOK, page)
 }
 
 // postMessage answers POST /api/rooms/{room}/messages: the body is said in the room.
@@ -251,9 +258,13 @@ func answerError(w http.ResponseWriter, status int, code, text string, retryAfte
 }
 
 func answer(w http.ResponseWriter, status int, body any) {
+	answerEncoded(w, status, encodeJSON(body))
+}
+
+func answerEncoded(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	w.Write(append(encodeJSON(body), '\n'))
+	w.Write(append(body, '\n'))
 }

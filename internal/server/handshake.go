@@ -81,7 +81,6 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	_, err = nc.Write(wsproto.AppendResponse(nil, request.Key, subprotocol))
 	nc.SetDeadline(time.Time{})
 	if err == nil {
-		tune(nc)
 		query := s.parseQuery(r, from)
 		s.metrics.noteHandshake(began)
 		s.settling.note()

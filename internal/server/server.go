@@ -72,6 +72,7 @@ type Server struct {
 	guests      atomic.Int64 // guest names given
 	lastBeat    atomic.Pointer[beat]
 	settling    settling
+	answering   answering
 	began       time.Time    // immutable
 	assemblers  sync.Pool    // of *wsproto.Assembler, each between two messages
 	assembling  atomic.Int64 // bytes that all sessions hold for unfinished messages, and of what must wait
