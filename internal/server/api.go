@@ -101,14 +101,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 		answerError(w, http.StatusServiceUnavailable, errInternal.code, "history could not be read", time.Second)
 		return
 	}
-	body := historyBody{Epoch: got.page.Epoch, First: got.page.First, Messages: []messageFrame{}}
-	if got.page.First > 0 {
-		body.Last = got.page.Head
-	}
-	for _, m := range got.page.Messages {
-		body.Messages = append(body.Messages, newMessageFrame(m))
-	}
-	page := encodeJSON(body)
+	page := s.encodePage(got.page)
 	if !s.answering.begin(from.network(), len(page)) {
 		s.metrics.throttled.WithLabelValues("history").Inc()
 		answerError(w, http.StatusServiceUnavailable, errBusy.code, "too many pages of history have not been read yet", time.Second)
@@ -116,6 +109,21 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.answering.end(from.network(), len(page))
 	answerEncoded(w, http.StatusOK, page)
+}
+
+// encodePage is for one goroutine at a time: a crowd that asks for pages all at once would
+// have those who move messages wait for a turn behind all of them.
+func (s *Server) encodePage(p hub.Page) []byte {
+	s.encoding.Lock()
+	defer s.encoding.Unlock()
+	body := historyBody{Epoch: p.Epoch, First: p.First, Messages: []messageFrame{}}
+	if p.First > 0 {
+		body.Last = p.Head
+	}
+	for _, m := range p.Messages {
+		body.Messages = append(body.Messages, newMessageFrame(m))
+	}
+	return encodeJSON(body)
 }
 
 // postMessage answers POST /api/rooms/{room}/messages: the body is said in the room.

@@ -73,6 +73,7 @@ type Server struct {
 	lastBeat    atomic.Pointer[beat]
 	settling    settling
 	answering   answering
+	encoding    sync.Mutex   // held while a page of history is encoded
 	began       time.Time    // immutable
 	assemblers  sync.Pool    // of *wsproto.Assembler, each between two messages
 	assembling  atomic.Int64 // bytes that all sessions hold for unfinished messages, and of what must wait
