@@ -89,7 +89,10 @@ func (f fields) parseSay(textBytes int) (id hub.ID, text string, wrong *clientEr
 // parseID reads a UUID in the form in which it is sent back, apart from case.
 func parseID(s string) (hub.ID, bool) {
 	id, err := uuid.Parse(s)
-	return hub.ID(id), err == nil && len(s) == 36 && id != uuid.Nil
+	if err != nil || len(s) != 36 { // what was parsed of it is nobody's id
+		return hub.ID{}, false
+	}
+	return hub.ID(id), id != uuid.Nil
 }
 
 // cleanText brings a text into the form in which it is shown, or tells what is wrong

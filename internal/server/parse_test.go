@@ -30,6 +30,15 @@ func sayOf(payload string, textBytes int) (id hub.ID, text, code string) {
 	return id, text, ""
 }
 
+// An error carries the id of what it is about only if the client gave a good one.
+func TestBadIDIsNone(t *testing.T) {
+	for _, given := range []string{"{" + someID + "}", "urn:uuid:" + someID, strings.ReplaceAll(someID, "-", ""), someID[:35] + "g", someID + " "} {
+		if id, ok := parseID(given); ok || id != (hub.ID{}) {
+			t.Errorf("parseID(%q) = %v, %v; want none", given, id, ok)
+		}
+	}
+}
+
 // The rows M1 to M15 of the catalogue.
 var sayTests = []struct {
 	row, payload string
