@@ -81,6 +81,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	_, err = nc.Write(wsproto.AppendResponse(nil, request.Key, subprotocol))
 	nc.SetDeadline(time.Time{})
 	if err == nil {
+		tune(nc)
 		query := s.parseQuery(r, from)
 		s.metrics.noteHandshake(began)
 		s.settling.note()
@@ -142,7 +143,7 @@ func (s *Server) parseQuery(r *http.Request, from requester) query {
 			q.refusal, q.seen = "bad_after", values.Get("after")
 		}
 	}
-	if n, err := strconv.Atoi(values.Get("history")); err == nil || errors.Is(err, strconv.ErrRange) {
+	if n, err := strconv.Atoi(values.Get("history")); err == nil || errors.Is(err, strconv.ErrRange) { // then n is the nearest
 		q.history = min(max(n, 0), maxPage)
 	}
 	return q
