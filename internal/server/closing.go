@@ -50,6 +50,7 @@ func (s *session) close(code wsproto.CloseCode, reason string, parting []byte) {
 	s.event(zerolog.DebugLevel).Uint16("code", uint16(code)).Str("reason", reason).Msg("closing")
 	s.closing = &closing{since: time.Now(), code: code, reason: reason, parting: parting}
 	s.release()
+	s.abandon()
 	s.paid = true
 	s.depart(false)
 	s.conn.Wake()

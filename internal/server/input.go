@@ -56,6 +56,15 @@ func (s *session) Paused() bool {
 	return s.unsaid != nil || len(s.held) > 0 || s.full()
 }
 
+// abandon lets go of a message that has come in part and will never be whole, at once: the
+// end of a connection takes up to two seconds, and those who come anew would add to it.
+func (s *session) abandon() {
+	if s.in != nil {
+		s.server.assembling.Add(-int64(s.in.Buffered()))
+		s.in = nil
+	}
+}
+
 // maxPings is how many pings are answered between two ticks; a flood of them is read more
 // slowly.
 const maxPings = 250
@@ -72,7 +81,7 @@ func (s *session) consume(b []byte) error {
 		}
 	}
 	err := s.assemble(b)
-	if s.in.Between() {
+	if s.in != nil && s.in.Between() {
 		s.in.OnHeader = nil
 		s.server.assemblers.Put(s.in)
 		s.in = nil

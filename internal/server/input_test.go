@@ -156,3 +156,28 @@ func TestWaitingMessageIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// What has come of a message that will never be whole is let go with the Close, not only when the
+// connection has ended.
+func TestClosingLetsGoOfPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &play{t: t, config: config.Default(), buffer: 1 << 20, clients: make(map[string]*client), names: make(map[string]string)}
+		defer p.end()
+		do := func(line string) {
+			p.step(line)
+			synctest.Wait()
+		}
+		do("A connect raw /websocket")
+		do("A stall")
+		p.server.assembling.Add(maxAssembling)
+		do("A > hex 81fe4e2000000000{7*12000}") // of 20,000 bytes
+		var got strings.Builder
+		p.show(&got)
+		if got.Len() > 0 {
+			t.Errorf("it reads although it is stalled: %s", got.String())
+		}
+		if held := p.server.assembling.Load() - maxAssembling; held != 0 {
+			t.Errorf("%d bytes are held of a message whose connection is closing", held)
+		}
+	})
+}

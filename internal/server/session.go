@@ -280,9 +280,7 @@ func (s *session) Closed(err error) {
 	s.depart(true)
 	s.proto.gone()
 	s.server.assembling.Add(-int64(s.delayed()))
-	if s.in != nil {
-		s.server.assembling.Add(-int64(s.in.Buffered()))
-	}
+	s.abandon()
 	s.server.remove(s)
 	s.server.silence(s) // last: Shutdown may have listed it a moment ago
 }
