@@ -142,7 +142,8 @@ func (f *file) unknown(at ast.Node, path string) {
 			names = append(names, section)
 		}
 	}
-	f.fail(at, "unknown key %q; the nearest is %s", path, nearest(path, names))
+	shown := Hidden(path) // an address may have been taken for a key
+	f.fail(at, "unknown key %q; the nearest is %s", shown, nearest(shown, names))
 }
 
 // scalar returns a key's value as text. What is quoted is words, so it cannot be a whole number.

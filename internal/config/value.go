@@ -212,11 +212,25 @@ func parseNATSURL(s string) (string, error) {
 	return s, nil
 }
 
-// credentials is what stands before an @ in an address, its scheme apart.
+// credentials is what stands before an @ in an address, its scheme apart; line ends may be among it.
 var credentials = regexp.MustCompile(`(?s)^([a-z]+://)?.*@`)
 
-// Hidden is a text that somebody has set, as it may stand in an error: without the user and password of an address.
-func Hidden(text string) string { return credentials.ReplaceAllString(text, "${1}***@") }
+// maxShown is how much of a text stands in an error, in bytes.
+const maxShown = 300
+
+// Hidden is a text that somebody has set, as it may stand in an error: without the user and password of an address, and cut when
+// it is long.
+func Hidden(text string) string {
+	text = credentials.ReplaceAllString(text, "${1}***@")
+	if len(text) <= maxShown {
+		return text
+	}
+	end := maxShown
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
 
 // parsePath accepts any path; whether it can be used shows when it is.
 func parsePath(s string) (string, error) {
