@@ -114,6 +114,7 @@ func TestFileRefused(t *testing.T) {
 		{"a password over two lines", `history: {nats_url: "nats://a:sec\nret@b"}`, `c.yaml:1: history.nats_url is "nats://***@b": want no control characters`},
 		{"a password for a key", "nats://a:secret@b: 1\n", `c.yaml:1: unknown key "nats://***@b"; the nearest is history.nats_url`},
 		{"a long text", "rooms: {default: " + strings.Repeat("や", 200) + "}\n", `c.yaml:1: rooms.default is "` + strings.Repeat("や", 100) + `…": want 1 to 64 letters, digits, - and _`},
+		{"room that cannot be seen", "rooms: {default: \u3164}\n", "c.yaml:1: rooms.default is \"\u3164\": want 1 to 64 letters, digits, - and _"},
 		{"nats address", "history: {nats_url: nats}\n", `c.yaml:1: history.nats_url is "nats": want an address such as "nats://nats:4222"`},
 		{"sync", "history: {sync: never}\n", `c.yaml:1: history.sync is "never": want always, or an interval with its unit (ms, s, m) such as 1s, from 1ms to 1h`},
 		{"no folder", "history: {dir: \"\"}\n", `c.yaml:1: history.dir is "": want the name of a folder`},
@@ -162,6 +163,8 @@ func TestFileAccepted(t *testing.T) {
 		{"document marks", "---\nrooms: {max: 3}\n...\n", func(c *Config) { c.Rooms.Max = 3 }},
 		{"tab behind a value", "rooms: {max: 3}\t# three\n", func(c *Config) { c.Rooms.Max = 3 }},
 		{"room of digits", "rooms: {default: 007}\n", func(c *Config) { c.Rooms.Default = "007" }},
+		{"room of half width", "rooms: {default: ﾄﾞﾔｻ}\n", func(c *Config) { c.Rooms.Default = "ドヤサ" }},
+		{"room in Hindi", "rooms: {default: हिन्दी}\n", func(c *Config) { c.Rooms.Default = "हिन्दी" }},
 		{"room in Japanese", "rooms: {default: どや-さ_2}\n", func(c *Config) { c.Rooms.Default = "どや-さ_2" }},
 		{"quoted key", "\"listen\": ':1'\n", func(c *Config) { c.Listen = ":1" }},
 		{"origins", "allowed_origins:\n  - HTTPS://Chat.Example.org:443/\n  - https://chat.example.org\n  - 'null'\n", func(c *Config) {

@@ -243,21 +243,6 @@ func parsePath(s string) (string, error) {
 // parseFolder accepts a path as it stands; Load looks whether it is there.
 func parseFolder(s string) (string, error) { return s, nil }
 
-// parseRoom accepts 1 to 64 letters, digits, - and _ of any script. The server's own rule for names in requests also folds them
-// (NFKC); here a name that needs no folding is enough.
-func parseRoom(s string) (string, error) {
-	n := utf8.RuneCountInString(s)
-	for _, r := range s {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_' {
-			n = 0
-		}
-	}
-	if n < 1 || n > 64 {
-		return "", errors.New("want 1 to 64 letters, digits, - and _")
-	}
-	return s, nil
-}
-
 // printable refuses what no setting can hold and what would disturb a log: bytes that are no UTF-8, and control characters.
 func printable(s string) error {
 	if !utf8.ValidString(s) {

@@ -7,34 +7,17 @@ import (
 
 	"github.com/rivo/uniseg"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/doyasa/doyasa/internal/config"
 )
 
 const (
-	maxRoomLetters   = 64
 	maxNameGraphemes = 32
 	maxNameBytes     = 256 // 32 graphemes of a family emoji each are no name
 )
 
-// cleanRoom brings the name of a room into the one form it is known by (NFKC): 1 to 64
-// letters, digits, - and _ of any script.
-func cleanRoom(s string) (string, bool) {
-	if len(s) > 4*maxRoomLetters || !utf8.ValidString(s) {
-		return "", false
-	}
-	s = norm.NFKC.String(s)
-	n := 0
-	for i, r := range s {
-		mark := unicode.IsMark(r) && i > 0 // part of the letter before it, as in Hindi or Thai
-		if !mark && !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_' {
-			return "", false
-		}
-		if unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
-			return "", false // nobody could tell the room from another
-		}
-		n++
-	}
-	return s, n >= 1 && n <= maxRoomLetters
-}
+// cleanRoom brings the name of a room into the one form it is known by.
+func cleanRoom(s string) (string, bool) { return config.CleanRoom(s) }
 
 // cleanName brings the name of a person into a form safe to show: 1 to 32 graphemes,
 // nothing that controls a terminal or turns the line around, nothing invisible alone.
