@@ -25,7 +25,8 @@ const sendBuffer = 128 << 10
 //
 //  1. what is no handshake, comes from elsewhere, or is one too many, is refused in HTTP;
 //  2. net/http hands the socket over, with the bytes it has read ahead;
-//  3. 101; a page cannot see an HTTP refusal, so a bad query is refused in the session.
+//  3. the session asks for its place in the room, and the 101 is the first that it sends;
+//     a page cannot see an HTTP refusal, so a bad query is refused behind that.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	from := s.requesterOf(r)
@@ -77,16 +78,18 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 			s.release(from.network())
 		}
 	}()
-	nc.SetDeadline(time.Now().Add(s.cfg.Limits.HandshakeTimeout))
-	_, err = nc.Write(wsproto.AppendResponse(nil, request.Key, subprotocol))
 	nc.SetDeadline(time.Time{})
-	if err == nil {
-		tune(nc)
-		query := s.parseQuery(r, from)
+	tune(nc)
+	query := s.parseQuery(r, from)
+	s.settling.note()
+	taken = s.sockets.Serve(nc, early, func(c loop.Conn) loop.Session {
+		ss := s.open(c, query, subprotocol)
+		// Only now: whoever has seen the 101 gets whatever is said from then on, and the raw form has nothing else to tell it by.
+		ss.out = wsproto.AppendResponse(ss.out, request.Key, subprotocol)
+		c.Wake()
 		s.metrics.noteHandshake(began)
-		s.settling.note()
-		taken = s.sockets.Serve(nc, early, func(c loop.Conn) loop.Session { return s.open(c, query, subprotocol) })
-	}
+		return ss
+	})
 }
 
 // hijack takes the socket over with the bytes that net/http has read ahead of us: up to

@@ -123,6 +123,8 @@ func TestRefusalsAreExplained(t *testing.T) {
 						matches = matches && fields[key] == value
 					}
 					if matches {
+						nc.Close()
+						e.eventually("doyasa_connections", 0) // there may be two
 						return
 					}
 				}

@@ -48,7 +48,7 @@ func newMetrics(s *Server, version string) *metrics {
 		registry: prometheus.NewRegistry(),
 		handshake: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "doyasa_handshake_seconds",
-			Help:    "From a handshake's request being read to its 101 being written.",
+			Help:    "From a handshake's request being read to its place in the room being asked for, and the 101 being due.",
 			Buckets: prometheus.ExponentialBuckets(25e-6, 4, 9),
 		}),
 		delivery: prometheus.NewHistogram(prometheus.HistogramOpts{

@@ -62,6 +62,7 @@ func TestMetrics(t *testing.T) {
 	e := newEdge(t, func(c *config.Config) { c.Limits.MessagesPerSecond = 0 })
 	const members, messages = 3, 40
 	frame := wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpText, Masked: true}, []byte("どやさ"))
+	response := wsproto.AppendResponse(nil, "dGhlIHNhbXBsZSBub25jZQ==", "")
 	echo := wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpText}, []byte("どやさ"))
 	var readers []io.Reader
 	var conns []io.WriteCloser
@@ -79,7 +80,7 @@ func TestMetrics(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e.eventually("doyasa_sent_bytes_total", float64(members*messages*len(echo)))
+	e.eventually("doyasa_sent_bytes_total", float64(members*(len(response)+messages*len(echo))))
 	got := e.scrape()
 	for series, want := range map[string]float64{
 		"doyasa_connections":                      members,
