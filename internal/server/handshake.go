@@ -79,7 +79,6 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	nc.SetDeadline(time.Time{})
-	tune(nc)
 	query := s.parseQuery(r, from)
 	s.settling.note()
 	taken = s.sockets.Serve(nc, early, func(c loop.Conn) loop.Session {
@@ -104,6 +103,7 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 	return nc, append([]byte(nil), ahead...), nil
 }
 
+// tune bounds what the kernel buffers for a connection.
 func tune(nc net.Conn) {
 	if layered, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
 		nc = layered.NetConn()
