@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -115,21 +116,25 @@ func (s *stand) throw(stream []byte) error {
 	}
 }
 
-// visit is what a person does: comes, says something, sees it, goes.
+// visit is what a person does: comes, says something, sees it, goes. It is said at some length, so that the room's log and history are
+// full before long, too.
 func (s *stand) visit(i int) error {
-	conn, err := wire.Dial(s.server.Addr, fmt.Sprintf("/websocket?room=visit%d&name=v%d", i%50, i), v1)
+	conn, err := wire.Dial(s.server.Addr, fmt.Sprintf("/websocket?room=visits&history=1&name=v%d", i), v1)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	want := fmt.Sprint("visit ", i)
-	conn.Send(wire.Text, say(want))
+	last := ""
+	for n := range 5 {
+		last = fmt.Sprintf("visit %d %d ", i, n)
+		conn.Send(wire.Text, say(last+strings.Repeat("x", 4000)))
+	}
 	for {
 		f, err := conn.ReadFrame()
 		if err != nil {
 			return fmt.Errorf("a visitor never saw his own words: %w", err)
 		}
-		if bytes.Contains(f.Payload, []byte(want)) {
+		if bytes.Contains(f.Payload, []byte(last)) {
 			return nil
 		}
 	}
