@@ -65,7 +65,7 @@ type Notice interface{ notice() }
 type Joined struct {
 	Head   uint64 // the room's newest Seq, 0 if nothing was ever said; what follows is in the log
 	Epoch  string // changes when Seq starts over
-	People People // who is there, this member included: Count and Names
+	People People // who is there, this member included: Count and Names, which must not be changed
 }
 
 // Repeated answers a Say whose ID the room has already stored, to its sender alone.

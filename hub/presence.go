@@ -39,6 +39,7 @@ type presence struct {
 	listed  []*person          // all people, in no promised order
 	leaving []leaving          // in the order in which the graces end
 	dirty   []change           // since the last telling
+	names   []string           // what snapshot shows of listed; nil: to be made anew
 	count   int                // people at the last telling
 	next    time.Time          // when the next change may be told
 }
@@ -55,6 +56,7 @@ func (p *presence) join(who Author) *person {
 		known = &person{id: who.ID, index: int32(len(p.listed))}
 		p.mark(known)
 		p.listed = append(p.listed, known)
+		p.reshow(known)
 		if who.ID != "" {
 			if p.people == nil {
 				p.people = make(map[string]*person)
@@ -71,6 +73,14 @@ func (p *presence) rename(known *person, name string) {
 	if known.name != name {
 		p.mark(known)
 		known.name = name
+		p.reshow(known)
+	}
+}
+
+// reshow is called when the name at a person's place in listed has changed.
+func (p *presence) reshow(known *person) {
+	if known.index < peopleListed {
+		p.names = nil
 	}
 }
 
@@ -99,6 +109,7 @@ func (p *presence) expire(now time.Time) {
 			continue
 		}
 		p.mark(gone)
+		p.reshow(gone)
 		end := len(p.listed) - 1
 		last := p.listed[end]
 		p.listed[gone.index], last.index = last, gone.index
@@ -109,14 +120,16 @@ func (p *presence) expire(now time.Time) {
 	}
 }
 
-// snapshot is what a newcomer is told.
+// snapshot is what a newcomer is told. A crowd of them shares the names.
 func (p *presence) snapshot() People {
-	first := p.listed[:min(len(p.listed), peopleListed)]
-	s := People{Count: len(p.listed), Names: make([]string, 0, len(first))}
-	for _, known := range first {
-		s.Names = append(s.Names, known.name)
+	if p.names == nil {
+		first := p.listed[:min(len(p.listed), peopleListed)]
+		p.names = make([]string, 0, len(first))
+		for _, known := range first {
+			p.names = append(p.names, known.name)
+		}
 	}
-	return s
+	return People{Count: len(p.listed), Names: p.names}
 }
 
 // change returns what is to be told now, if anything. A new name shows as the old one

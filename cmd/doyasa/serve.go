@@ -183,7 +183,7 @@ func listen(ctx context.Context, key, address string) (net.Listener, error) {
 	l, err := lc.Listen(ctx, "tcp", address)
 	switch {
 	case err == nil:
-		return l, nil
+		return tuned(l), nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		flag := strings.ReplaceAll(key, "_", "-")
 		return nil, fmt.Errorf("%s: %s is taken by another program; --%s chooses another address", key, address, flag)

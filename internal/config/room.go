@@ -25,7 +25,9 @@ func CleanRoom(s string) (string, bool) {
 	if len(s) > 4*maxRoomLetters || !utf8.ValidString(s) {
 		return "", false
 	}
-	s = norm.NFKC.String(s)
+	if norm.NFKC.QuickSpanString(s) < len(s) { // most are as they should be, and String takes much of a small stack
+		s = norm.NFKC.String(s)
+	}
 	n := 0
 	for i, r := range s {
 		mark := unicode.IsMark(r) && i > 0 // part of the letter before it, as in Hindi or Thai

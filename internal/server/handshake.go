@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +18,10 @@ import (
 // the raw one.
 const subprotocolV1 = "doyasa.v1"
 
-// sendBuffer is what the kernel may hold for one peer, in bytes: little, so that a slow
-// one shows early and its place is kept as a cursor, not as copies.
-const sendBuffer = 128 << 10
+// SendBuffer is what the kernel may hold for one peer, in bytes: little, so that a slow one
+// shows early and its place is kept as a cursor, not as copies. Whoever accepts connections
+// sets it.
+const SendBuffer = 128 << 10
 
 // serveWebSocket answers the opening handshake and makes a session of the connection.
 //
@@ -30,40 +32,10 @@ const sendBuffer = 128 << 10
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	from := s.requesterOf(r)
-	request, err := wsproto.CheckRequest(r.Method, r.ProtoMajor, r.ProtoMinor, r.Header)
-	var refused *wsproto.HandshakeError
-	if errors.As(err, &refused) {
-		if refused.Field != "" {
-			w.Header().Set(refused.Field, refused.Value)
-		}
-		if refused.Field == "Upgrade" {
-			w.Header().Set("Connection", "Upgrade") // it names the hop-by-hop fields (RFC 9110 §7.6.1)
-		}
-		s.refuse(w, r, from, &denial{status: refused.Status, reason: "bad_handshake", detail: refused.Detail})
-		return
-	}
-	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
-		s.refuse(w, r, from, &denial{status: http.StatusBadRequest, reason: "bad_handshake", detail: "a handshake has no body"})
-		return
-	}
-	if wrong := s.checkOrigin(r); wrong != nil {
+	request, wrong := s.admit(w, r, from)
+	if wrong != nil {
 		s.refuse(w, r, from, wrong)
 		return
-	}
-	if s.draining.Load() {
-		s.refuse(w, r, from, &denial{status: http.StatusServiceUnavailable, reason: "shutting_down", detail: "shutting down", retry: time.Second})
-		return
-	}
-	if full := s.reserve(from); full != nil {
-		s.refuse(w, r, from, full)
-		return
-	}
-
-	subprotocol := ""
-	for _, offered := range request.Subprotocols {
-		if offered == subprotocolV1 {
-			subprotocol = subprotocolV1
-		}
 	}
 	nc, early, err := hijack(w)
 	if err != nil {
@@ -82,6 +54,10 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	query := s.parseQuery(r, from)
 	s.settling.note()
 	taken = s.sockets.Serve(nc, early, func(c loop.Conn) loop.Session {
+		subprotocol := ""
+		if slices.Contains(request.Subprotocols, subprotocolV1) {
+			subprotocol = subprotocolV1
+		}
 		ss := s.open(c, query, subprotocol)
 		// Only now: whoever has seen the 101 gets whatever is said from then on, and the raw form has nothing else to tell it by.
 		ss.out = wsproto.AppendResponse(ss.out, request.Key, subprotocol)
@@ -89,6 +65,35 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		s.metrics.noteHandshake(began)
 		return ss
 	})
+}
+
+// admit reserves a place for who makes a handshake that may become a connection, or tells why it
+// may not. It is a function of its own because goroutines of net/http have small stacks, which
+// it would cost a twentieth of a handshake to grow: what is needed here is not needed behind it.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, from requester) (request wsproto.Request, wrong *denial) {
+	request, err := wsproto.CheckRequest(r.Method, r.ProtoMajor, r.ProtoMinor, r.Header)
+	if refused, ok := errors.AsType[*wsproto.HandshakeError](err); ok {
+		if refused.Field != "" {
+			w.Header().Set(refused.Field, refused.Value)
+		}
+		if refused.Field == "Upgrade" {
+			w.Header().Set("Connection", "Upgrade") // it names the hop-by-hop fields (RFC 9110 §7.6.1)
+		}
+		return request, &denial{status: refused.Status, reason: "bad_handshake", detail: refused.Detail}
+	}
+	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+		return request, &denial{status: http.StatusBadRequest, reason: "bad_handshake", detail: "a handshake has no body"}
+	}
+	if wrong := s.checkOrigin(r); wrong != nil {
+		return request, wrong
+	}
+	if s.draining.Load() {
+		return request, &denial{status: http.StatusServiceUnavailable, reason: "shutting_down", detail: "shutting down", retry: time.Second}
+	}
+	if full := s.reserve(from); full != nil {
+		return request, full
+	}
+	return request, nil
 }
 
 // hijack takes the socket over with the bytes that net/http has read ahead of us: up to
@@ -103,21 +108,11 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 	return nc, append([]byte(nil), ahead...), nil
 }
 
-// tune bounds what the kernel buffers for a connection.
-func tune(nc net.Conn) {
-	if layered, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
-		nc = layered.NetConn()
-	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
-		tcp.SetWriteBuffer(sendBuffer)
-	}
-}
-
 // parseQuery reads what the client wants of the room. Whatever is wrong with it is
 // found in refusal, a stable code.
-func (s *Server) parseQuery(r *http.Request, from requester) query {
+func (s *Server) parseQuery(r *http.Request, from requester) *query {
 	values, err := url.ParseQuery(r.URL.RawQuery)
-	q := query{
+	q := &query{
 		room:    s.cfg.Rooms.Default,
 		history: s.cfg.History.Join,
 		epoch:   values.Get("epoch"),

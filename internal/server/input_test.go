@@ -133,7 +133,7 @@ func TestWaitingMessageIsBounded(t *testing.T) {
 				both := wsproto.AppendFrame(wsproto.AppendFrame(nil, header, nil), header, text)
 				peer, nc := conntest.Pair(1 << 20)
 				s.reserve(requester{})
-				s.sockets.Serve(nc, both, func(c loop.Conn) loop.Session { return s.open(c, query{room: "r"}, "") })
+				s.sockets.Serve(nc, both, func(c loop.Conn) loop.Session { return s.open(c, &query{room: "r"}, "") })
 				synctest.Wait()
 				if waits := s.assembling.Load() - others; waits != int64(tt.size) && !tt.closed {
 					t.Errorf("%d bytes are counted, want the %d of the message that waits", waits, tt.size)

@@ -169,13 +169,11 @@ func batches(s hub.Stats) prometheus.Metric {
 	return prometheus.MustNewConstHistogram(desc, count, float64(s.Messages), buckets)
 }
 
-// ConnState is what an http.Server must call as its ConnState, so that the kernel holds no
-// more for one of its peers than for a member, and /metrics shows those who have not made
-// their request yet as well.
-func (s *Server) ConnState(nc net.Conn, state http.ConnState) {
+// ConnState is what an http.Server must call as its ConnState, so that /metrics shows
+// those who have not made their request yet as well.
+func (s *Server) ConnState(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		tune(nc)
 		s.metrics.http.Add(1)
 	case http.StateHijacked, http.StateClosed:
 		s.metrics.http.Add(-1)

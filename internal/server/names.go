@@ -25,7 +25,10 @@ func cleanName(s string) (string, bool) {
 	if len(s) > 4*maxNameBytes || !utf8.ValidString(s) {
 		return "", false
 	}
-	s = strings.TrimSpace(norm.NFC.String(s))
+	if norm.NFC.QuickSpanString(s) < len(s) { // see config.CleanRoom
+		s = norm.NFC.String(s)
+	}
+	s = strings.TrimSpace(s)
 	if s == "" || len(s) > maxNameBytes {
 		return "", false
 	}

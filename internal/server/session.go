@@ -103,7 +103,7 @@ type protocol interface {
 }
 
 // open makes the session of a connection and asks the room for a place.
-func (s *Server) open(c loop.Conn, q query, subprotocol string) *session {
+func (s *Server) open(c loop.Conn, q *query, subprotocol string) *session {
 	ss := &session{
 		server:   s,
 		conn:     c,

@@ -64,7 +64,7 @@ func feedSession(t *testing.T, stream []byte, v1 bool, size int) {
 	}
 	peer, nc := conntest.Pair(1 << 20)
 	s.reserve(requester{})
-	q := query{room: "fuzz", name: "F", history: 10}
+	q := &query{room: "fuzz", name: "F", history: 10}
 	early := bytes.Clone(stream[:min(size, len(stream))])
 	s.sockets.Serve(nc, early, func(c loop.Conn) loop.Session { return s.open(c, q, subprotocol) })
 	for piece := range slices.Chunk(stream[len(early):], size) {

@@ -64,7 +64,7 @@ func playStream(t *testing.T, s *Server, v vectors.Stream, how string, pieces ..
 	peer, nc := conntest.Pair(1 << 20)
 	defer peer.Close()
 	s.reserve(requester{})
-	s.sockets.Serve(nc, nil, func(c loop.Conn) loop.Session { return s.open(c, query{room: "vector", name: "V"}, "") })
+	s.sockets.Serve(nc, nil, func(c loop.Conn) loop.Session { return s.open(c, &query{room: "vector", name: "V"}, "") })
 	for _, piece := range pieces {
 		if _, err := peer.Write(bytes.Clone(piece)); err != nil {
 			break // closed already

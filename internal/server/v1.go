@@ -35,7 +35,7 @@ type v1 struct {
 
 // An arrival is what a member has asked for on joining, and how much of it it has had.
 type arrival struct {
-	query   query
+	query   *query
 	joined  hub.Joined
 	greeted bool           // `hello` has been sent
 	behind  []byte         // frames that were due before it

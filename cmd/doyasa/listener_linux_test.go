@@ -5,10 +5,12 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/doyasa/doyasa/internal/server"
 )
 
-// A connection has the listener's keepalive without anybody setting it.
-func TestKeepaliveIsInherited(t *testing.T) {
+// A connection has the listener's keepalive and send buffer without anybody setting them.
+func TestSocketOptionsAreInherited(t *testing.T) {
 	l, err := listen(t.Context(), "listen", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +35,7 @@ func TestKeepaliveIsInherited(t *testing.T) {
 			name                string
 			level, option, want int
 		}{
+			{"SO_SNDBUF", unix.SOL_SOCKET, unix.SO_SNDBUF, 2 * server.SendBuffer}, // Linux doubles it, for what it needs itself
 			{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 			{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
 			{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 5},
