@@ -259,6 +259,26 @@ func TestDrainIsBounded(t *testing.T) {
 	})
 }
 
+// Nor is more read of it than of a message that may have been on its way, however fast it sends; its second it has all the same.
+func TestDrainReadsNoMoreThanAMessage(t *testing.T) {
+	onEach(t, Options{}, func(t *testing.T, l looper) {
+		r, peer := over(t, l, "")
+		began := time.Now()
+		r.set(func() { r.end = io.EOF })
+		peer.Read(make([]byte, 1))
+		for err := error(nil); err == nil; {
+			_, err = peer.Write(bytes.Repeat([]byte("x"), 1<<20))
+		}
+		<-r.gone
+		if err, _ := r.ended(); err != nil || time.Since(began) < drainTimeout-100*time.Millisecond {
+			t.Errorf("closed with %v after %v, want nil after 1 s", err, time.Since(began))
+		}
+		if read := l.Stats().ReadBytes; read > maxDrain+2*largeRead {
+			t.Errorf("%d bytes are read of a peer that pours, want at most %d and a buffer", read, maxDrain)
+		}
+	})
+}
+
 // A panic in open is the caller's, as the connection is; the loop goes on, whoever has got the handle, and Shutdown waits for nobody.
 func TestPanicInOpen(t *testing.T) {
 	onEach(t, Options{}, func(t *testing.T, l looper) {

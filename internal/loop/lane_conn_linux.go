@@ -23,6 +23,7 @@ type laneConn struct {
 	slot     uint32
 	place    int32 // in group.members
 	since    stamp // if blocked: since when
+	drained  int32 // if draining: bytes thrown away
 	group    *group
 	interest uint8 // the events asked of epoll
 	blocked  bool  // the socket has taken nothing of what is due
@@ -108,7 +109,10 @@ func (c *laneConn) attend() {
 // reads asks whether the connection is to be read from.
 func (c *laneConn) reads() bool {
 	c.paused = !c.draining && !c.refused && c.session.Paused()
-	return c.draining || !c.refused && !c.paused
+	if c.draining {
+		return c.drained < maxDrain
+	}
+	return !c.refused && !c.paused
 }
 
 // ready takes what epoll says.
@@ -139,6 +143,9 @@ func (c *laneConn) receive() {
 		c.lost(io.EOF)
 	case c.draining:
 		l.count(n)
+		if c.drained += int32(n); c.drained >= maxDrain {
+			c.attend()
+		}
 	default:
 		c.woken.Store(true) // it is asked at once, so its waking itself is not worth a task
 		c.feed(l.read[:n])

@@ -109,6 +109,10 @@ type Options struct {
 // our last bytes and not the reset that unread input would cause.
 const drainTimeout = time.Second
 
+// maxDrain is how much is read of it meanwhile, in bytes: all of a large message that is on its
+// way, but not what a peer pours in for as long as it may.
+const maxDrain = 16 << 20
+
 func (o Options) withDefaults() Options {
 	if o.SlowTimeout <= 0 {
 		o.SlowTimeout = 5 * time.Second

@@ -26,6 +26,8 @@ type conn struct {
 	session  Session    // guarded by mu
 	refused  bool       // guarded by mu: Feed wants no more
 	draining bool       // guarded by mu: what is read is thrown away
+	drained  int        // guarded by mu: bytes of that
+	drainEnd time.Time  // guarded by mu: when it ends
 	closed   bool       // guarded by mu: the session has had its last call
 	broken   *breakdown // guarded by mu: the session has panicked
 	err      error      // guarded by mu: why the connection ended, if it was not the source
@@ -272,10 +274,11 @@ func (c *conn) drain() {
 		c.end(io.EOF)
 		return
 	}
+	end := time.Now().Add(drainTimeout)
 	c.mu.Lock()
-	c.draining = true
+	c.draining, c.drainEnd = true, end
 	c.mu.Unlock()
-	c.raw.SetReadDeadline(time.Now().Add(drainTimeout))
+	c.raw.SetReadDeadline(end)
 	signal(c.readable)
 	<-c.readDone
 }

@@ -1,5 +1,7 @@
 package loop
 
+import "time"
+
 const (
 	smallRead = 4 << 10  // what an idle connection holds
 	largeRead = 64 << 10 // what a busy one may grow to
@@ -34,7 +36,9 @@ func (c *conn) feed(b []byte) {
 	c.traffic.reads.Add(1)
 	c.traffic.readBytes.Add(int64(len(b)))
 	c.mu.Lock()
-	if !c.draining && !c.refused && c.err == nil && c.broken == nil {
+	if c.draining {
+		c.drained += len(b)
+	} else if !c.refused && c.err == nil && c.broken == nil {
 		c.call(func() { c.refused = c.session.Feed(b) != nil })
 	}
 	c.mu.Unlock()
@@ -47,8 +51,11 @@ func (c *conn) mayRead() bool {
 	for {
 		c.mu.Lock()
 		ended := c.err != nil
-		read := c.draining
-		if !ended && !read && !c.refused && c.broken == nil {
+		read := c.draining && c.drained < maxDrain
+		if c.draining && !read && time.Now().After(c.drainEnd) {
+			ended = true // until now the peer could take our last bytes
+		}
+		if !ended && !c.draining && !c.refused && c.broken == nil {
 			c.call(func() { read = !c.session.Paused() })
 		}
 		c.mu.Unlock()
