@@ -441,8 +441,11 @@ func TestFollow(t *testing.T) {
 		for i := range members {
 			r, peer := over(t, l, "")
 			all, peers = append(all, r), append(peers, peer)
-			followed := make(chan struct{})
+			followed := make(chan int)
 			r.conn.Post(func() {
+				r.mu.Lock()
+				rests := r.rests
+				r.mu.Unlock()
 				r.conn.Follow("before")
 				w := r.conn.Follow(i % 2)
 				mu.Lock()
@@ -451,9 +454,10 @@ func TestFollow(t *testing.T) {
 				}
 				wakers[w] = i % 2
 				mu.Unlock()
-				close(followed)
+				followed <- rests
 			})
-			<-followed
+			rests := <-followed
+			r.until(t, "it was asked behind that", func() bool { return r.rests > rests })
 		}
 		tell := func(key int, text string) {
 			for _, r := range all {
@@ -473,10 +477,11 @@ func TestFollow(t *testing.T) {
 		}
 		for i := 1; i < members; i += 2 {
 			all[i].mu.Lock()
-			if len(all[i].wrote) > 0 {
+			woken := len(all[i].wrote) > 0
+			all[i].mu.Unlock()
+			if woken {
 				t.Fatalf("connection %d, which follows another key, was woken", i)
 			}
-			all[i].mu.Unlock()
 		}
 		// The rest is told while members leave.
 		for i := 0; i < members; i += 4 {

@@ -39,6 +39,7 @@ type recorder struct {
 	fed     []byte
 	feeds   int
 	wrote   []int
+	rests   int // how often nothing was due
 	closed  []error
 	panics  string // the method that panics when it is called next
 	panicky []any  // what Panicked was called with
@@ -105,6 +106,7 @@ func (r *recorder) Due(bufs [][]byte) ([][]byte, error) {
 	defer r.leave()
 	r.trip("Due")
 	if len(r.pending) == 0 {
+		r.rests++
 		return bufs, r.end
 	}
 	if r.chunk == 0 {
