@@ -75,7 +75,7 @@ type Source interface {
 	// that this is the end: the loop half-closes, drains what the peer still sends for a second,
 	// and closes. Any other error ends the connection at once.
 	Due(bufs [][]byte) ([][]byte, error)
-	// Wrote says how many of those bytes have been written.
+	// Wrote says how many of those bytes have been written; it may be said in several calls.
 	Wrote(n int)
 }
 

@@ -57,7 +57,9 @@ func (s *session) due() []byte {
 
 // Wrote implements loop.Source.
 func (s *session) Wrote(n int) {
-	out := min(n-min(n, int(s.restSize)), int(s.outSize))
+	rest := min(n, int(s.restSize))
+	out := min(n-rest, int(s.outSize))
+	s.restSize, s.outSize = s.restSize-int32(rest), s.outSize-int32(out) // over TLS what Due returned is written in pieces
 	if s.out = s.out[out:]; len(s.out) == 0 {
 		s.out = nil
 	}

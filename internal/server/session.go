@@ -52,7 +52,7 @@ type session struct {
 
 	// Out.
 	out      []byte // pending: whole frames, the first maybe begun
-	restSize int32  // of what the last Due returned: the record in progress …
+	restSize int32  // of what the last Due returned and is not written: the record in progress …
 	outSize  int32  // … and what of out follows it
 	stopAt   int64  // the offset at which proto has something to add
 	end      int64  // the offset behind which the room has said that we left
