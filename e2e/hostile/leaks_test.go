@@ -71,9 +71,6 @@ func TestVanish(t *testing.T) {
 		}
 		heap := s.live(t)
 		s.watch(t, func(t *testing.T) { round() })
-		if soak { // who was here is remembered for half a minute, or ten, on purpose: that the heap stays flat over hours TestLong shows
-			return
-		}
 		if after := s.live(t); after > heap+4<<20 {
 			t.Errorf("%.1f MiB live before, %.1f MiB after %d connections", heap/(1<<20), after/(1<<20), cycles)
 		} else {
