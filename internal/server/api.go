@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/doyasa/doyasa/hub"
+	"github.com/doyasa/doyasa/internal/config"
 )
 
 // journalTimeout bounds how long a request waits for the journal. Its own context does not: that ends as well when the
@@ -43,7 +44,7 @@ func roomAndQuery(w http.ResponseWriter, r *http.Request) (room string, values u
 		answerError(w, http.StatusBadRequest, "bad_query", "the query cannot be read: "+err.Error(), 0)
 		return "", nil, false
 	}
-	if room, ok = cleanRoom(r.PathValue("room")); !ok {
+	if room, ok = config.CleanRoom(r.PathValue("room")); !ok {
 		answerError(w, http.StatusBadRequest, "bad_room", "a room is 1 to 64 letters, digits, - and _", 0)
 	}
 	return room, values, ok

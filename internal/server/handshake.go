@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doyasa/doyasa/internal/config"
 	"github.com/doyasa/doyasa/internal/loop"
 	"github.com/doyasa/doyasa/wsproto"
 )
@@ -126,7 +127,7 @@ func (s *Server) parseQuery(r *http.Request, from requester) *query {
 	}
 	ok := true
 	if values.Has("room") {
-		if q.room, ok = cleanRoom(values.Get("room")); !ok {
+		if q.room, ok = config.CleanRoom(values.Get("room")); !ok {
 			q.refusal, q.seen = "bad_room", values.Get("room")
 		}
 	}

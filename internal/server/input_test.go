@@ -77,12 +77,8 @@ func TestWaitingInputIsBounded(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := &play{t: t, config: config.Default(), buffer: 1 << 20, clients: make(map[string]*client), names: make(map[string]string)}
+				p, do := newPlay(t)
 				defer p.end()
-				do := func(line string) {
-					p.step(line)
-					synctest.Wait()
-				}
 				do("config limits.messages_per_second=1 limits.burst=2")
 				do("A connect raw /websocket")
 				others := maxAssembling - tt.spare
@@ -161,12 +157,8 @@ func TestWaitingMessageIsBounded(t *testing.T) {
 // connection has ended.
 func TestClosingLetsGoOfPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &play{t: t, config: config.Default(), buffer: 1 << 20, clients: make(map[string]*client), names: make(map[string]string)}
+		p, do := newPlay(t)
 		defer p.end()
-		do := func(line string) {
-			p.step(line)
-			synctest.Wait()
-		}
 		do("A connect raw /websocket")
 		do("A stall")
 		p.server.assembling.Add(maxAssembling)

@@ -7,17 +7,12 @@ import (
 
 	"github.com/rivo/uniseg"
 	"golang.org/x/text/unicode/norm"
-
-	"github.com/doyasa/doyasa/internal/config"
 )
 
 const (
 	maxNameGraphemes = 32
 	maxNameBytes     = 256 // 32 graphemes of a family emoji each are no name
 )
-
-// cleanRoom brings the name of a room into the one form it is known by.
-func cleanRoom(s string) (string, bool) { return config.CleanRoom(s) }
 
 // cleanName brings the name of a person into a form safe to show: 1 to 32 graphemes,
 // nothing that controls a terminal or turns the line around, nothing invisible alone.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/rivo/uniseg"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/doyasa/doyasa/internal/config"
 )
 
 var roomTests = []struct {
@@ -62,8 +64,8 @@ var roomTests = []struct {
 
 func TestCleanRoom(t *testing.T) {
 	for _, tt := range roomTests {
-		if got, ok := cleanRoom(tt.in); ok != (tt.want != "") || ok && got != tt.want {
-			t.Errorf("cleanRoom(%+q) = %+q, %v, want %+q", tt.in, got, ok, tt.want)
+		if got, ok := config.CleanRoom(tt.in); ok != (tt.want != "") || ok && got != tt.want {
+			t.Errorf("config.CleanRoom(%+q) = %+q, %v, want %+q", tt.in, got, ok, tt.want)
 		}
 	}
 }
@@ -141,15 +143,15 @@ func FuzzCleanRoom(f *testing.F) {
 		f.Add(tt.in)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		got, ok := cleanRoom(in)
+		got, ok := config.CleanRoom(in)
 		if !ok {
 			return
 		}
-		if again, ok := cleanRoom(got); !ok || again != got {
-			t.Errorf("cleanRoom(%+q) = %+q, and of that %+q, %v: there are two names for one room", in, got, again, ok)
+		if again, ok := config.CleanRoom(got); !ok || again != got {
+			t.Errorf("config.CleanRoom(%+q) = %+q, and of that %+q, %v: there are two names for one room", in, got, again, ok)
 		}
 		if n := utf8.RuneCountInString(got); n < 1 || n > 64 || strings.ContainsAny(got, "/.*> \x00") {
-			t.Errorf("cleanRoom(%+q) = %+q", in, got)
+			t.Errorf("config.CleanRoom(%+q) = %+q", in, got)
 		}
 	})
 }

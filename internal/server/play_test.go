@@ -119,6 +119,15 @@ type play struct {
 	lines []string // guarded by mu: what happened to no client
 }
 
+// newPlay begins a play whose lines a test says one by one; the test ends it.
+func newPlay(t *testing.T) (p *play, do func(line string)) {
+	p = &play{t: t, config: config.Default(), buffer: 1 << 20, clients: make(map[string]*client), names: make(map[string]string)}
+	return p, func(line string) {
+		p.step(line)
+		synctest.Wait()
+	}
+}
+
 // open starts the server, as cmd/doyasa does.
 func (p *play) open() {
 	if p.server != nil {
