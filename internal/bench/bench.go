@@ -113,14 +113,16 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 		return nil, err
 	}
 	r := &run{ctx: ctx, opts: o, host: o.Address, base: time.Now(), tag: uint64(1 + rand.N(tags-1)), filler: newFiller(o.Size)}
+	var ends []int // by group: the first connection behind it
 	r.lead = wsproto.AppendHeader(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpText, PayloadLen: int64(o.Size)})
 	for g := range o.Groups {
 		r.addGroup(o.Groups[g])
+		ends = append(ends, len(r.conns))
 	}
 	if r.server, err = findServer(o.PID, addr); err != nil {
 		return nil, err
 	}
-	if r.sockets, err = newTransport(addr, len(r.conns), r.base, o.portable); err != nil {
+	if r.sockets, err = newTransport(addr, ends, r.base, o.portable); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -6,22 +6,28 @@ import (
 	"io"
 	"math"
 	"net/netip"
+	"os"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// epoll is the transport of Linux: non-blocking sockets, one queue of events, a timer in it for what is due.
+// epoll is the transport of Linux: non-blocking sockets, whose events queue by group, and one queue with those queues and a timer in
+// it. A few events are taken of each group in turn: what comes to a small room must not wait behind what comes to a large one, since
+// that would be our delay and would be taken for the server's.
 type epoll struct {
 	base   time.Time
 	target netip.AddrPort
-	queue  int           // descriptor of the epoll instance
+	queue  int           // descriptor of the epoll instance with the others in it
+	queues []int         // descriptors of the groups' epoll instances
+	ends   []int         // by group: the first connection behind it
 	timer  int           // descriptor of the timer
 	armed  time.Duration // when the timer is set to; MaxInt64: it is not
 	fds    []int32       // by connection; -1: none
 	state  []uint8
-	events []unix.EpollEvent
+	ready  []unix.EpollEvent // scratch: of queue
+	events []unix.EpollEvent // scratch: of one group, and so how many are taken in its turn
 	buf    []byte
 }
 
@@ -34,32 +40,66 @@ const (
 	wantsWrite uint8 = 1 << 7 // or-ed
 )
 
-const timerSlot = -1 // in the data of the timer's events
+const timerSlot = -1 // in the data of the timer's event; that of a group's is its number
 
-func newTransport(target netip.AddrPort, n int, base time.Time, portable bool) (transport, error) {
+// ends has for each group of connections the first one behind it.
+func newTransport(target netip.AddrPort, ends []int, base time.Time, portable bool) (transport, error) {
+	n := ends[len(ends)-1]
 	if portable {
 		return newPortable(target, n, base), nil
 	}
-	queue, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("epoll_create1: %w", err)
-	}
-	timer, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
-	if err == nil {
-		err = unix.EpollCtl(queue, unix.EPOLL_CTL_ADD, timer, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: timerSlot})
-	}
-	if err != nil {
-		unix.Close(queue)
-		return nil, fmt.Errorf("timerfd: %w", err)
-	}
 	t := &epoll{
-		base: base, target: target, queue: queue, timer: timer, armed: math.MaxInt64,
-		fds: make([]int32, n), state: make([]uint8, n), events: make([]unix.EpollEvent, 512), buf: make([]byte, bufferSize),
+		base: base, target: target, ends: ends, queue: -1, timer: -1, armed: math.MaxInt64,
+		fds: make([]int32, n), state: make([]uint8, n), buf: make([]byte, bufferSize),
+		ready: make([]unix.EpollEvent, 1+len(ends)), events: make([]unix.EpollEvent, 64),
 	}
 	for i := range t.fds {
 		t.fds[i] = -1
 	}
+	if err := t.open(); err != nil {
+		t.shutdown()
+		return nil, err
+	}
 	return t, nil
+}
+
+// open makes the queues and the timer.
+func (t *epoll) open() (err error) {
+	if t.queue, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return fmt.Errorf("epoll_create1: %w", err)
+	}
+	if t.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
+		return fmt.Errorf("timerfd_create: %w", err)
+	}
+	if err := t.control(t.queue, unix.EPOLL_CTL_ADD, t.timer, unix.EPOLLIN, timerSlot); err != nil {
+		return err
+	}
+	for g := range t.ends {
+		queue, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+		if err != nil {
+			return fmt.Errorf("epoll_create1: %w", err)
+		}
+		t.queues = append(t.queues, queue)
+		if err := t.control(t.queue, unix.EPOLL_CTL_ADD, queue, unix.EPOLLIN, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// control tells an epoll instance what to wait for.
+func (t *epoll) control(queue, op, fd int, events uint32, slot int) error {
+	err := unix.EpollCtl(queue, op, fd, &unix.EpollEvent{Events: events, Fd: int32(slot)})
+	return os.NewSyscallError("epoll_ctl", err)
+}
+
+// queueOf is the queue of connection i.
+func (t *epoll) queueOf(i int) int {
+	g := 0
+	for i >= t.ends[g] {
+		g++
+	}
+	return t.queues[g]
 }
 
 func (t *epoll) dial(i int, local netip.Addr) error {
@@ -89,7 +129,7 @@ func (t *epoll) dial(i int, local netip.Addr) error {
 		}
 		return err
 	}
-	if err := unix.EpollCtl(t.queue, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(i)}); err != nil {
+	if err := t.control(t.queueOf(i), unix.EPOLL_CTL_ADD, fd, unix.EPOLLOUT, i); err != nil {
 		unix.Close(fd)
 		return err
 	}
@@ -106,14 +146,14 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 
 // interest tells the kernel what to wait for, by the connection's state.
 func (t *epoll) interest(i int) {
-	e := unix.EpollEvent{Fd: int32(i)}
+	events := uint32(0)
 	if t.state[i]&^wantsWrite == stateReading {
-		e.Events |= unix.EPOLLIN
+		events |= unix.EPOLLIN
 	}
 	if t.state[i]&wantsWrite != 0 {
-		e.Events |= unix.EPOLLOUT
+		events |= unix.EPOLLOUT
 	}
-	unix.EpollCtl(t.queue, unix.EPOLL_CTL_MOD, int(t.fds[i]), &e)
+	t.control(t.queueOf(i), unix.EPOLL_CTL_MOD, int(t.fds[i]), events, i)
 }
 
 func (t *epoll) write(i int, b []byte) int {
@@ -141,10 +181,10 @@ func (t *epoll) set(i int, m mode) {
 		t.fds[i], t.state[i] = -1, stateNone
 	case silent:
 		t.state[i] = stateSilent
-		unix.EpollCtl(t.queue, unix.EPOLL_CTL_DEL, int(t.fds[i]), nil) // or its end would be reported again and again
+		t.control(t.queueOf(i), unix.EPOLL_CTL_DEL, int(t.fds[i]), 0, i) // or its end would be reported again and again
 	case reading:
 		t.state[i] = stateReading
-		unix.EpollCtl(t.queue, unix.EPOLL_CTL_ADD, int(t.fds[i]), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)})
+		t.control(t.queueOf(i), unix.EPOLL_CTL_ADD, int(t.fds[i]), unix.EPOLLIN, i)
 	}
 }
 
@@ -159,16 +199,28 @@ func (t *epoll) wait(until time.Duration, h handler) error {
 		}
 		t.armed = until
 	}
-	n, err := unix.EpollWait(t.queue, t.events, -1)
+	n, err := unix.EpollWait(t.queue, t.ready, -1)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("epoll_wait: %w", err)
+	}
+	for _, e := range t.ready[:max(n, 0)] {
+		if e.Fd == timerSlot {
+			unix.Read(t.timer, t.buf[:8])
+			t.armed = math.MaxInt64
+		} else if err := t.turn(t.queues[e.Fd], h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turn tells the handler of a few events of one group.
+func (t *epoll) turn(queue int, h handler) error {
+	n, err := unix.EpollWait(queue, t.events, 0)
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("epoll_wait: %w", err)
 	}
 	for _, e := range t.events[:max(n, 0)] {
-		if e.Fd == timerSlot {
-			unix.Read(t.timer, t.buf[:8])
-			t.armed = math.MaxInt64
-			continue
-		}
 		if i := int(e.Fd); t.fds[i] >= 0 {
 			t.happened(i, e.Events, h)
 		}
@@ -217,6 +269,7 @@ func (t *epoll) shutdown() {
 	for i := range t.fds {
 		t.set(i, closed)
 	}
-	unix.Close(t.timer)
-	unix.Close(t.queue)
+	for _, fd := range append(t.queues, t.timer, t.queue) {
+		unix.Close(fd)
+	}
 }

@@ -7,6 +7,6 @@ import (
 	"time"
 )
 
-func newTransport(target netip.AddrPort, n int, base time.Time, _ bool) (transport, error) {
-	return newPortable(target, n, base), nil
+func newTransport(target netip.AddrPort, ends []int, base time.Time, _ bool) (transport, error) {
+	return newPortable(target, ends[len(ends)-1], base), nil
 }
