@@ -104,6 +104,7 @@ func (p *presence) mark(known *person) {
 func (p *presence) expire(now time.Time) {
 	for len(p.leaving) > 0 && !p.leaving[0].at.After(now) {
 		gone, at := p.leaving[0].person, p.leaving[0].at
+		p.leaving[0] = leaving{}
 		p.leaving = p.leaving[1:]
 		if gone.members > 0 || gone.index < 0 || gone.leaves != at.UnixNano() {
 			continue
@@ -117,6 +118,24 @@ func (p *presence) expire(now time.Time) {
 		p.listed = p.listed[:end]
 		gone.name, gone.index = "", -1
 		delete(p.people, gone.id)
+	}
+	p.shrink()
+}
+
+// shrink gives back what a crowd has taken: nothing here does so by itself.
+func (p *presence) shrink() {
+	if len(p.leaving) == 0 {
+		p.leaving = nil
+	}
+	if cap(p.listed) <= 4*max(len(p.listed), peopleListed) {
+		return
+	}
+	p.listed = append(make([]*person, 0, 2*len(p.listed)), p.listed...)
+	p.people = make(map[string]*person, len(p.listed))
+	for _, known := range p.listed {
+		if known.id != "" {
+			p.people[known.id] = known
+		}
 	}
 }
 
