@@ -142,8 +142,10 @@ func (s *Server) parseQuery(r *http.Request, from requester) *query {
 			q.refusal, q.seen = "bad_after", values.Get("after")
 		}
 	}
-	if n, err := strconv.Atoi(values.Get("history")); err == nil || errors.Is(err, strconv.ErrRange) { // then n is the nearest
-		q.history = min(max(n, 0), maxPage)
+	if values.Has("history") {
+		if n, err := strconv.Atoi(values.Get("history")); err == nil || errors.Is(err, strconv.ErrRange) { // then n is the nearest
+			q.history = min(max(n, 0), maxPage)
+		}
 	}
 	return q
 }
