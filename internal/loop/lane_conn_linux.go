@@ -29,13 +29,15 @@ type laneConn struct {
 	blocked  bool  // the socket has taken nothing of what is due
 	refused  bool  // Feed wants no more
 	paused   bool  // the session was, when last asked
+	owed     bool  // among the group's owed
 	draining bool  // the source has ended, and what is read is thrown away
 	broken   bool  // the session has panicked
 	gone     bool
 }
 
 const (
-	maxWrites = 8 // to one connection before others have their turn
+	maxWrites = 8        // to one connection before others have their turn,
+	maxBurst  = 32 << 10 // or so many bytes and the rest of one write
 	readable  = unix.EPOLLIN
 	writable  = unix.EPOLLOUT
 	broken    = unix.EPOLLERR | unix.EPOLLHUP
@@ -125,10 +127,15 @@ func (c *laneConn) ready(events uint32) {
 			c.end(syscall.ECONNRESET)
 		}
 	}
-	if !c.gone {
-		c.flush()
-		c.attend()
+	if c.gone {
+		return
 	}
+	if c.group == nil || !c.group.walking || c.blocked {
+		c.flush()
+	} else {
+		c.group.owe(c)
+	}
+	c.attend()
 }
 
 // receive reads once. If there is more, epoll will say so again.
@@ -164,21 +171,13 @@ func (l *lane) count(n int) {
 	l.moved.ReadBytes += int64(n)
 }
 
-// lost is the end of the stream, which is no error if ours came first.
-func (c *laneConn) lost(err error) {
-	if c.draining {
-		c.endDrained()
-		return
-	}
-	c.end(err)
-}
-
 // flush writes what is due, as far as the socket takes it.
 func (c *laneConn) flush() {
 	if c.gone || c.draining {
 		return
 	}
 	l := c.lane
+	burst := 0
 	for range maxWrites {
 		bufs, err := c.session.Due(l.bufs[:0])
 		switch {
@@ -224,8 +223,15 @@ func (c *laneConn) flush() {
 			return
 		}
 		c.unblock()
+		if burst += n; burst >= maxBurst {
+			break
+		}
 	}
-	c.Wake() // there may be more
+	if c.group != nil && c.group.walking { // there may be more
+		c.group.owe(c)
+	} else {
+		c.Wake()
+	}
 }
 
 // A stamp is a moment in milliseconds, of which only the lower bits are kept: enough to tell
@@ -274,50 +280,4 @@ func (c *laneConn) tick(now time.Time) {
 	if c.blocked || c.paused {
 		c.attend()
 	}
-}
-
-// drain half-closes, and throws away what still comes for a moment.
-func (c *laneConn) drain() {
-	c.draining = true
-	c.unblock()
-	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
-		c.endDrained()
-		return
-	}
-	c.lane.timers.add(c, drainTimeout, true)
-	c.attend()
-}
-
-// cut ends the connection because nobody waits for it any more.
-func (c *laneConn) cut() {
-	if c.draining {
-		c.endDrained()
-		return
-	}
-	c.end(c.lane.cut)
-}
-
-// endDrained ends a connection whose source had ended.
-func (c *laneConn) endDrained() {
-	if c.broken {
-		c.end(ErrPanicked)
-		return
-	}
-	c.end(nil)
-}
-
-// end gives the place up. The rest comes at the end of the turn.
-func (c *laneConn) end(err error) {
-	if c.gone {
-		return
-	}
-	c.gone = true
-	c.unfollow()
-	c.unblock()
-	l := c.lane
-	l.moved.Connections--
-	l.slots[c.slot].conn = nil
-	l.slots[c.slot].generation++
-	l.free = append(l.free, c.slot)
-	l.ended = append(l.ended, ended{c, err})
 }

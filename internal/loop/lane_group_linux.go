@@ -6,6 +6,10 @@ import "sync/atomic"
 // and visits them in a circle: a connection is asked what is due once all others that were
 // waiting have been asked, however often the group is woken meanwhile. The longer a circle
 // takes, the more there is for each, in the same number of writes.
+//
+// While a circle lasts nobody is asked out of turn. Who sends would be answered at once, send
+// more, and so run ahead of the room, which would never see the end of it; and what is large is
+// written to everybody while it is in the processor's caches, before the next is.
 type group struct {
 	lane  *lane       // immutable
 	key   any         // immutable
@@ -13,9 +17,10 @@ type group struct {
 
 	// Owned by the lane.
 	members []*laneConn
-	next    int  // to be visited
-	left    int  // to be visited before everybody has been
-	walking bool // among the lane's walks
+	next    int         // to be visited
+	left    int         // to be visited before everybody has been
+	walking bool        // among the lane's walks
+	owed    []*laneConn // to be asked behind the circle, in this order
 }
 
 // Wake implements Waker, for any goroutine.
@@ -35,18 +40,41 @@ func (g *group) begin() {
 	}
 }
 
+// owe asks a connection once everybody has been visited. Called during a circle.
+func (g *group) owe(c *laneConn) {
+	if !c.owed {
+		c.owed = true
+		g.owed = append(g.owed, c)
+	}
+}
+
+// over tells whether nobody is left to be asked.
+func (g *group) over() bool { return g.left == 0 && len(g.owed) == 0 }
+
+// step returns who is to be asked next.
+func (g *group) step() *laneConn {
+	if g.left > 0 {
+		g.left--
+		if g.next++; g.next >= len(g.members) {
+			g.next = 0
+		}
+		return g.members[g.next]
+	}
+	c := g.owed[0]
+	g.owed[0] = nil
+	g.owed = g.owed[1:]
+	c.owed = false
+	return c
+}
+
 // visit goes on with the circles of all groups that have been woken, one after the other, up
 // to the number of connections that are visited in one turn.
 func (l *lane) visit() bool {
 	busy := len(l.walks) > 0
 	for budget := maxVisits; budget > 0 && len(l.walks) > 0; {
 		g := l.walks[0]
-		for ; budget > 0 && g.left > 0; budget-- {
-			g.left--
-			if g.next++; g.next >= len(g.members) {
-				g.next = 0
-			}
-			if c := g.members[g.next]; !c.blocked {
+		for ; budget > 0 && !g.over(); budget-- {
+			if c := g.step(); !c.blocked {
 				l.current = c
 				c.flush()
 				if c.paused {
@@ -57,11 +85,11 @@ func (l *lane) visit() bool {
 		}
 		copy(l.walks, l.walks[1:])
 		last := len(l.walks) - 1
-		if g.left > 0 {
+		if !g.over() {
 			l.walks[last] = g // the others come first
 			continue
 		}
-		g.walking = false
+		g.walking, g.owed = false, nil
 		l.walks[last] = nil
 		l.walks = l.walks[:last]
 	}
@@ -92,6 +120,10 @@ func (c *laneConn) unfollow() {
 		return
 	}
 	c.group = nil
+	if c.owed {
+		c.owed = false
+		c.Wake()
+	}
 	end := len(g.members) - 1
 	last := g.members[end]
 	g.members[c.place], last.place = last, c.place

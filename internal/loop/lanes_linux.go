@@ -17,7 +17,8 @@ import (
 //	lanes_linux.go      Serve takes the descriptor over and gives it to a lane
 //	lane_linux.go       the lane's goroutine: turns of tasks, events and walks
 //	lane_tasks_linux.go what other goroutines have for it, new connections first of all
-//	lane_conn_linux.go  a connection: read, write what is due, the end
+//	lane_conn_linux.go  a connection: read, write what is due
+//	lane_end_linux.go   its end
 //	lane_group_linux.go connections that are woken together
 //	sys_linux.go        the system calls
 type Lanes struct {

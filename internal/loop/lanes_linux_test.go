@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,5 +156,86 @@ func TestChangesDoNotBeginACircleAnew(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// While a circle is under way who sends is not served before the others, and gets what it is owed behind it: what everybody has
+// been woken for, and what is for it alone.
+func TestSendersWaitTheirTurn(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		everyone bool
+	}{{"for everybody", true}, {"for it alone", false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPass(t, 3*maxVisits)
+			sender := p.sessions[1] // the first to be visited
+			p.publish()
+			p.group.Wake()
+			p.lane.turn()
+			if sender.left > 0 || p.group.left == 0 {
+				t.Fatalf("after a turn the sender has %d bytes due and %d members are not visited", sender.left, p.group.left)
+			}
+			if sender.left = len(sender.frame); tt.everyone {
+				p.publish()
+				p.group.Wake()
+			}
+			if _, err := unix.Write(p.peers[1], []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			p.lane.turn()
+			if sender.left == 0 || p.group.left == 0 {
+				t.Errorf("the sender has %d bytes due while %d members are not visited", sender.left, p.group.left)
+			}
+			for p.lane.turn() {
+			}
+			for i, s := range p.sessions {
+				if s.left > 0 {
+					t.Errorf("member %d has not been asked", i)
+				}
+			}
+		})
+	}
+}
+
+// piecewise is a session with some large frames due, of which each is written by itself. It notes who has got one.
+type piecewise struct {
+	due
+	name   int
+	frames int
+	got    *[]int
+}
+
+func (p *piecewise) Due(bufs [][]byte) ([][]byte, error) {
+	if p.frames == 0 {
+		return bufs, nil
+	}
+	return append(bufs, p.frame), nil
+}
+
+func (p *piecewise) Wrote(n int) {
+	if n == len(p.frame) {
+		p.frames--
+		*p.got = append(*p.got, p.name)
+	}
+}
+
+// What is large goes to everybody before anybody gets the next of it.
+func TestLargeFramesInRounds(t *testing.T) {
+	p := newPass(t, 2*maxVisits)
+	var got []int
+	frame := make([]byte, maxBurst)
+	for i, c := range p.group.members {
+		c.session = &piecewise{due: due{frame: frame}, name: i, frames: 3, got: &got}
+	}
+	p.deliver()
+	if len(got) != 3*len(p.group.members) {
+		t.Fatalf("%d frames are written, want 3 to each of %d", len(got), len(p.group.members))
+	}
+	for len(got) > 0 {
+		round := slices.Sorted(slices.Values(got[:len(p.group.members)]))
+		if len(slices.Compact(round)) != len(p.group.members) {
+			t.Fatal("somebody has got two frames before everybody had got one")
+		}
+		got = got[len(p.group.members):]
 	}
 }
