@@ -2,7 +2,6 @@ package hub_test
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -273,35 +272,6 @@ func TestPresenceWakes(t *testing.T) {
 		}
 		if without.woken() || plain.TakePeople() != nil {
 			t.Error("told of presence in a form that shows none")
-		}
-	})
-}
-
-// When the graces of a crowd have ended, its memory is free again, though somebody is still there.
-func TestCrowdIsForgotten(t *testing.T) {
-	inLobby(t, func(l lobby) {
-		const crowd = 10_000
-		l.join("1", "A")
-		heap := func() (stats runtime.MemStats) {
-			runtime.GC()
-			runtime.ReadMemStats(&stats)
-			return stats
-		}
-		before := heap()
-		for i := range crowd {
-			id := ""
-			if i%2 == 0 {
-				id = fmt.Sprint("of the crowd ", i)
-			}
-			m, _ := l.join(id, "B")
-			m.Leave()
-		}
-		time.Sleep(32 * time.Second)
-		if after := heap(); after.HeapAlloc > before.HeapAlloc+16*crowd {
-			t.Errorf("%d bytes before, %d after %d people", before.HeapAlloc, after.HeapAlloc, crowd)
-		}
-		if _, j := l.join("2", "C"); j.People.Count != 2 {
-			t.Errorf("%d people, want 2", j.People.Count)
 		}
 	})
 }

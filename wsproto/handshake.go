@@ -72,7 +72,7 @@ func appendAccept(dst []byte, key string) []byte {
 // AppendResponse appends the response that accepts a handshake (§4.2.2) to dst: 101, and the frames may follow. The subprotocol is
 // one of those that the client offered, or "" for none; what is not a token counts as none.
 func AppendResponse(dst []byte, key, subprotocol string) []byte {
-	dst = slices.Grow(dst, 192+len(subprotocol)) // once; without a subprotocol it is 129 bytes
+	dst = slices.Grow(dst, 160+len(subprotocol)) // once: it is 129 bytes, and 26 more with a subprotocol
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\n"+
 		"Upgrade: websocket\r\n"+
 		"Connection: Upgrade\r\n"+

@@ -116,6 +116,9 @@ func TestAppendResponse(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { AppendResponse(dst, sampleKey, "doyasa.v1") }); n != 0 {
 		t.Errorf("AppendResponse into capacity allocates %v times, want never", n)
 	}
+	if n := testing.AllocsPerRun(100, func() { AppendResponse(nil, sampleKey, "doyasa.v1") }); n != 1 {
+		t.Errorf("AppendResponse into nothing allocates %v times, want once", n)
+	}
 }
 
 func TestAppendRequest(t *testing.T) {

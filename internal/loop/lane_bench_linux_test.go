@@ -85,14 +85,20 @@ func (p *pass) take(t testing.TB) {
 
 // Nothing is allocated for a delivery.
 func TestLanePassAllocatesNothing(t *testing.T) {
-	p := newPass(t, 1000)
-	n := testing.AllocsPerRun(5, func() {
-		p.publish()
-		p.deliver()
-		p.take(t)
-	})
-	if n > 2 { // of all thousand: the slices of tasks and walks may still grow
-		t.Errorf("a pass over 1,000 members allocates %v times, want hardly ever", n)
+	for _, size := range []int{66, maxBurst} {
+		p := newPass(t, 1000)
+		p.buf = make([]byte, maxBurst)
+		for _, s := range p.sessions {
+			s.frame = make([]byte, size)
+		}
+		n := testing.AllocsPerRun(5, func() {
+			p.publish()
+			p.deliver()
+			p.take(t)
+		})
+		if n > 2 { // of all thousand: the slices of tasks, walks and who is owed may still grow
+			t.Errorf("a pass over 1,000 members with %d bytes allocates %v times, want hardly ever", size, n)
+		}
 	}
 }
 

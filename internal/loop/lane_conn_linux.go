@@ -37,7 +37,7 @@ type laneConn struct {
 
 const (
 	maxWrites = 8        // to one connection before others have their turn,
-	maxBurst  = 32 << 10 // or so many bytes and the rest of one write
+	maxBurst  = 32 << 10 // or a write that makes it so many bytes
 	readable  = unix.EPOLLIN
 	writable  = unix.EPOLLOUT
 	broken    = unix.EPOLLERR | unix.EPOLLHUP
@@ -127,15 +127,10 @@ func (c *laneConn) ready(events uint32) {
 			c.end(syscall.ECONNRESET)
 		}
 	}
-	if c.gone {
-		return
+	if !c.gone {
+		c.ask()
+		c.attend()
 	}
-	if c.group == nil || !c.group.walking || c.blocked {
-		c.flush()
-	} else {
-		c.group.owe(c)
-	}
-	c.attend()
 }
 
 // receive reads once. If there is more, epoll will say so again.
@@ -147,6 +142,9 @@ func (c *laneConn) receive() {
 	case errno != 0:
 		c.lost(os.NewSyscallError("read", errno))
 	case n == 0:
+		if c.owed { // who has sent something and half-closed is answered
+			c.flush()
+		}
 		c.lost(io.EOF)
 	case c.draining:
 		l.count(n)
@@ -154,7 +152,7 @@ func (c *laneConn) receive() {
 			c.attend()
 		}
 	default:
-		c.woken.Store(true) // it is asked at once, so its waking itself is not worth a task
+		c.woken.Store(true) // it is asked anyway, so its waking itself is not worth a task
 		c.feed(l.read[:n])
 		c.woken.Store(false)
 	}

@@ -20,7 +20,7 @@ const (
 
 // A lane is one event loop: the goroutine run, which owns its connections and alone calls
 // their sessions. It takes turns, each short, so that what has just come never waits behind
-// a large group:
+// a large group that it is not of:
 //
 //  1. tasks: what other goroutines have put there;
 //  2. a part of the tick, when there is one;
@@ -210,7 +210,7 @@ func (l *lane) runTimers() bool {
 			continue
 		}
 		l.current = c
-		c.flush()
+		c.ask()
 		c.attend()
 		l.current = nil
 	}

@@ -91,8 +91,10 @@ func (l *lane) runTasks() bool {
 			c.woken.Store(false)
 			if t.run != nil {
 				t.run()
+				c.flush()
+			} else {
+				c.ask()
 			}
-			c.flush()
 			c.attend()
 			l.current = nil
 		}
