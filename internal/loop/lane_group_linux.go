@@ -3,14 +3,13 @@ package loop
 import "sync/atomic"
 
 // A group is the connections of a lane that follow one key. It is woken once for all of them,
-// and visits them in a circle: a connection is asked what is due once all others that were
-// waiting have been asked, however often the group is woken meanwhile. The longer a circle
-// takes, the more there is for each, in the same number of writes.
+// and asks them in rounds what is due: a circle over all members if it has been woken since the
+// last one began, otherwise those only who are owed something. The longer a round takes, the
+// more there is for each, in the same number of writes.
 //
-// Whom a circle has passed gets nothing more before it is over: who sends would be answered at
-// once, send more, and run ahead of the room; and of what is large everybody gets one piece,
-// while it is in the processor's caches, before anybody gets the next. So there are rounds: first
-// those who are owed something since the last one, then a circle.
+// Nobody is asked twice in a round, nor beside it. Who sends would be answered at once, send
+// more, and run ahead of the room; and of what is large everybody gets one piece, while it is in
+// the processor's caches, before anybody gets the next.
 type group struct {
 	lane  *lane       // immutable
 	key   any         // immutable
@@ -18,13 +17,13 @@ type group struct {
 
 	// Owned by the lane.
 	members []*laneConn
+	walking bool        // among the lane's walks: a round is under way
 	next    int         // behind it the circle goes on
-	left    int         // to be visited in this round
-	passed  int         // to be visited in the next one: when the group was woken they had been passed
-	walking bool        // among the lane's walks
-	asked   []*laneConn // are owed something since the last round, some of them no more
+	left    int         // to be visited before everybody has been
+	again   bool        // when the group was last woken the circle had passed some
+	asked   []*laneConn // to be asked in this round, of them those who are still owed something
 	asking  int         // the next of them
-	owed    []*laneConn // the same, since this round has begun
+	owed    []*laneConn // the same for the next round, if there is no circle
 }
 
 // Wake implements Waker, for any goroutine.
@@ -37,8 +36,8 @@ func (g *group) Wake() {
 // begin has everybody visited, beginning where the last circle stands or stopped.
 func (g *group) begin() {
 	g.woken.Store(false) // first: what wakes from here on may be missed by some
-	g.passed = len(g.members) - g.left
-	if !g.walking && g.passed > 0 {
+	g.again = g.left < len(g.members)
+	if !g.walking && g.again {
 		g.walking = true
 		g.lane.walks = append(g.lane.walks, g)
 	}
@@ -56,14 +55,6 @@ func (g *group) owe(c *laneConn) {
 func (g *group) step() *laneConn {
 	for {
 		switch {
-		case g.asking < len(g.asked):
-			c := g.asked[g.asking]
-			g.asked[g.asking] = nil
-			g.asking++
-			if c.owed {
-				c.owed = false
-				return c
-			}
 		case g.left > 0:
 			g.left--
 			if g.next++; g.next >= len(g.members) {
@@ -72,9 +63,20 @@ func (g *group) step() *laneConn {
 			c := g.members[g.next]
 			c.owed = false
 			return c
-		case len(g.owed) > 0 || g.passed > 0:
+		case g.asking < len(g.asked):
+			c := g.asked[g.asking]
+			g.asked[g.asking] = nil
+			g.asking++
+			if c.owed {
+				c.owed = false
+				return c
+			}
+		case g.again: // who is owed something is among the members
+			g.left, g.again = len(g.members), false
+			clear(g.owed)
+			g.owed = g.owed[:0]
+		case len(g.owed) > 0:
 			g.asked, g.asking, g.owed = g.owed, 0, g.asked[:0]
-			g.left, g.passed = g.passed, 0
 		default:
 			return nil
 		}
@@ -136,9 +138,6 @@ func (c *laneConn) Follow(key any) Waker {
 	if g.left > 0 { // or a circle under way would leave out the last
 		g.left++
 	}
-	if g.passed > 0 {
-		g.passed++
-	}
 	return g
 }
 
@@ -160,10 +159,10 @@ func (c *laneConn) unfollow() {
 	g.members[c.place], last.place = last, c.place
 	g.members[end] = nil
 	g.members = g.members[:end]
-	if g.left+g.passed > 0 && last != c { // it may stand now where a circle under way has been
+	if g.left > 0 && last != c { // it may stand now where a circle under way has been
 		last.Wake()
 	}
-	g.left, g.passed = min(g.left, end), min(g.passed, end)
+	g.left = min(g.left, end)
 	if end == 0 {
 		delete(c.lane.groups, g.key)
 	}

@@ -177,7 +177,7 @@ func TestGoneAndOwed(t *testing.T) {
 			t.Fatalf("member %d is not gone", i)
 		}
 	}
-	for range 4 { // a round each
+	for range 3 * len(p.peers) / maxVisits { // more than the round that is under way and another
 		p.group.Wake()
 		p.lane.turn()
 	}
@@ -185,6 +185,38 @@ func TestGoneAndOwed(t *testing.T) {
 		if c != nil {
 			t.Fatal("the group still knows who is gone")
 		}
+	}
+}
+
+// endless is a session that always has something due, and counts its writes.
+type endless struct {
+	due
+	writes int
+}
+
+func (e *endless) Due(bufs [][]byte) ([][]byte, error) { return append(bufs, e.frame), nil }
+func (e *endless) Wrote(int)                           { e.writes++ }
+
+// However much there is, and whoever sends meanwhile, everybody gets the same.
+func TestRoundsAreFair(t *testing.T) {
+	p := newPass(t, 3*maxVisits)
+	var all []*endless
+	for _, c := range p.group.members {
+		e := &endless{due: due{frame: []byte("frame")}}
+		c.session = e
+		all = append(all, e)
+	}
+	for range 60 {
+		p.group.Wake()
+		p.write(t, 1)
+		p.lane.turn()
+	}
+	fewest, most := all[1].writes, all[1].writes
+	for _, e := range all {
+		fewest, most = min(fewest, e.writes), max(most, e.writes)
+	}
+	if fewest == 0 || most-fewest > maxWrites {
+		t.Errorf("between %d and %d writes to each, want no more than a round's %d between them; %d to the sender", fewest, most, maxWrites, all[1].writes)
 	}
 }
 
