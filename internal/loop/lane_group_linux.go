@@ -7,9 +7,10 @@ import "sync/atomic"
 // last one began, otherwise those only who are owed something. The longer a round takes, the
 // more there is for each, in the same number of writes.
 //
-// Nobody is asked twice in a round, nor beside it. Who sends would be answered at once, send
-// more, and run ahead of the room; and of what is large everybody gets one piece, while it is in
-// the processor's caches, before anybody gets the next.
+// Nobody is asked twice in a round, nor beside it, but for who has something posted, such as a
+// newcomer, and whose socket takes more again. Who sends would be answered at once, send more,
+// and run ahead of the room; and of what is large everybody gets one piece, while it is in the
+// processor's caches, before anybody gets the next.
 type group struct {
 	lane  *lane       // immutable
 	key   any         // immutable
