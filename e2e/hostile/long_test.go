@@ -79,7 +79,7 @@ func TestLong(t *testing.T) {
 		}
 		used = append(used, rss)
 		t.Logf("%.1f MiB in use, %.1f MiB live, %.0f goroutines, %.0f messages, others' p99 %v", float64(rss)/(1<<20),
-			m["go_memstats_next_gc_bytes"]/2/(1<<20), m["go_goroutines"], m["doyasa_messages_total"], p99)
+			liveIn(m)/(1<<20), m["go_goroutines"], m["doyasa_messages_total"], p99)
 	}
 	close(stop)
 	strangers.Wait()
