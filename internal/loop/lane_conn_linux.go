@@ -225,7 +225,7 @@ func (c *laneConn) flush() {
 			break
 		}
 	}
-	if c.group != nil && c.group.walking { // there may be more
+	if c.group != nil && c.group.walking { // there may be more: a task for it might come when the round is over
 		c.group.owe(c)
 	} else {
 		c.Wake()

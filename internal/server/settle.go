@@ -28,7 +28,7 @@ const (
 // gales are those of all servers in this process, which has one collector.
 var gales struct {
 	sync.Mutex
-	under int // way
+	count int // under way
 }
 
 // collectLess lets more garbage gather until what it returns is called, unless somebody has set
@@ -37,9 +37,9 @@ func collectLess() (asUsual func()) {
 	change := func(by, from, to int) {
 		gales.Lock()
 		defer gales.Unlock()
-		before := gales.under
-		gales.under += by
-		if before+gales.under == 1 { // the first begins, or the last is over
+		before := gales.count
+		gales.count += by
+		if before+gales.count == 1 { // the first begins, or the last is over
 			if was := debug.SetGCPercent(to); was != from {
 				debug.SetGCPercent(was)
 			}
