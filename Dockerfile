@@ -1,4 +1,4 @@
-# Builds with any builder: the classic one, BuildKit, podman. The image holds one static program and nothing else.
+# Every builder can build this: the classic one, BuildKit, podman. The image contains one static program and nothing else.
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -7,7 +7,7 @@ COPY . .
 ARG VERSION=""
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /doyasa ./cmd/doyasa
 
-# An empty folder for the history: a volume that is new takes its owner from it.
+# An empty folder for the history: a new volume takes its owner from this folder.
 WORKDIR /data
 
 FROM scratch
@@ -19,7 +19,7 @@ LABEL org.opencontainers.image.title="doyasa" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /doyasa /doyasa
 COPY --from=build --chown=65532:65532 /data /data
-# ./config.yaml is read if it is there, by the server and by its health check alike: mount one at /config/config.yaml.
+# The server and its health check both read ./config.yaml if it exists: mount one at /config/config.yaml.
 WORKDIR /config
 USER 65532:65532
 EXPOSE 3000

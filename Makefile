@@ -2,7 +2,7 @@
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s
 
-.PHONY: run check test test-faults fuzz soak bench bench-peers
+.PHONY: run check test test-all test-faults fuzz soak bench bench-peers
 
 run: ; go run ./cmd/doyasa
 
@@ -10,14 +10,16 @@ check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt the files above"; exit 1; }
 	for m in . e2e e2e/peers; do (cd $$m && go vet ./... && $(STATICCHECK) ./...) || exit 1; done && GOOS=darwin go build ./... && GOOS=windows go build ./... && go vet -tags portable ./...
 
-# The packages of e2e one at a time: browsers and engines need the machine. Then what became of every hostile input.
-test:
-	@for c in chromium node docker nginx caddy; do command -v $$c >/dev/null || echo "$$c is not here: the tests that need it are skipped"; done
-	go test -race -shuffle=on ./... && cd e2e/peers && go test ./...
-	cd e2e && export DOYASA_BINARIES=$$(mktemp -d) && go test -race -shuffle=on -p 1 -timeout 30m ./...; status=$$?; rm -r $$DOYASA_BINARIES; cat hostile/table.txt; exit $$status
+# The most telling tests, in at most three minutes on two cores once everything has been compiled: go test -short.
+test: ; @e2e/test.sh short
 
-# Kills the server 50 times for each way of syncing, under 1,000 messages a second and 200 clients. CI runs a short form.
+# Every test, and then what became of every hostile input.
+test-all: ; @e2e/test.sh all
+
+# Kills the server 50 times under 1,000 messages a second and 200 clients, and opens every recorded state that a power cut may leave of a
+# store. CI runs a short form of both.
 test-faults:
+	DOYASA_POWER=1 go test -count=1 -timeout 1h -v -run TestPower ./internal/journal
 	cd e2e && DOYASA_KILLS=50 DOYASA_CLIENTS=200 DOYASA_RATE=1000 DOYASA_JOINS=10000 go test -count=1 -timeout 1h -v ./faults
 
 # Every fuzz target there is, one after the other.

@@ -8,13 +8,13 @@ import (
 	"github.com/doyasa/doyasa/hub"
 )
 
-// frame shows a message as a server would: a few bytes in front of the payload.
+// frame shows a message as a server would: a header of two bytes, and the payload.
 var frame = &hub.Form{Message: func(dst []byte, m *hub.Message) []byte {
 	return append(append(dst, 0x81, byte(len(m.Payload))), m.Payload...)
 }}
 
-// bench is a hub with members who read nothing until they are told to. It keeps a
-// short history, so that memory does not grow with b.N.
+// bench returns a hub with members that read only when the benchmark makes them. The hub
+// keeps a short history, so that memory does not grow with b.N.
 func bench(b *testing.B, members int) (*hub.Hub, []*hub.Member) {
 	h := hub.New(hub.Options{Journal: hub.NewMemory(hub.MemoryOptions{Messages: 1000})})
 	b.Cleanup(h.Close)
@@ -32,7 +32,7 @@ func bench(b *testing.B, members int) (*hub.Hub, []*hub.Member) {
 	return h, all
 }
 
-// One message from Publish into the log and back, with a thousand members to wake.
+// One message from Publish into the log, and its answer, with a thousand members to wake.
 func BenchmarkPublish(b *testing.B) {
 	h, _ := bench(b, 1000)
 	payload := make([]byte, 64)
@@ -43,8 +43,8 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// One message as Say, as many at once as the inbox takes; what a room costs its
-// senders under load.
+// One Say, with as many messages under way as the inbox takes: the cost of a message under
+// load.
 func BenchmarkSay(b *testing.B) {
 	h, _ := bench(b, 0)
 	space := make(wake, 1)
@@ -61,8 +61,8 @@ func BenchmarkSay(b *testing.B) {
 	}
 }
 
-// A pass over a thousand members with one message due to each: what a delivery costs
-// beside the write.
+// A pass over a thousand members with one message due to each: the cost of a delivery
+// without the write.
 func BenchmarkCursorPass(b *testing.B) {
 	h, all := bench(b, 1000)
 	m := &hub.Message{Payload: make([]byte, 64)}

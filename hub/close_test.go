@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/doyasa/doyasa/hub"
-	"github.com/doyasa/doyasa/internal/journaltest"
+	"github.com/doyasa/doyasa/hub/journaltest"
 )
 
 func TestPing(t *testing.T) {
@@ -35,7 +35,7 @@ func TestPing(t *testing.T) {
 				}
 			})
 		}
-		for _, name := range []string{"a", "b"} { // the hidden room does not count
+		for _, name := range []string{"a", "b"} { // the hidden room takes none of the two places
 			join(t, h, name, lines, hub.Author{})
 		}
 		if got := len(h.Rooms()); got != 3 {
@@ -49,7 +49,8 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// Close comes behind what has been said, waits for a slow journal, and lets nobody in.
+// Close publishes everything that was said before, waits for a slow journal, and refuses
+// new members and messages.
 func TestClosePublishesWhatWasSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := journaltest.NewAsync(journaltest.Options{Held: true})
@@ -95,12 +96,12 @@ func TestClosePublishesWhatWasSaid(t *testing.T) {
 		if _, err := h.Publish(context.Background(), room, text("x")); !errors.Is(err, hub.ErrClosed) {
 			t.Errorf("Publish = %v, want %v", err, hub.ErrClosed)
 		}
-		h.Close() // once more does nothing
+		h.Close() // a second call does nothing
 		j.Stop()
 	})
 }
 
-// Flush comes behind what has been said in all rooms, and gives up with its context.
+// Flush waits until everything that was said in all rooms is published, or its context ends.
 func TestFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := journaltest.NewAsync(journaltest.Options{Held: true})
@@ -148,9 +149,9 @@ func TestFlush(t *testing.T) {
 	})
 }
 
-// A hub that is closed meanwhile does not leave Flush waiting.
+// Flush returns when the hub is closed meanwhile.
 func TestFlushWhileClosing(t *testing.T) {
-	for range 2000 { // few of them meet
+	for range 2000 { // only few of the calls overlap
 		h := hub.New(hub.Options{})
 		for i := range 3 {
 			publish(t, h, fmt.Sprint(i), text("x"))

@@ -20,7 +20,7 @@ func crowd() (members, each int) {
 	return 500, 200
 }
 
-// Everybody gets every message once, in one order, ten of them saying things at once.
+// Every member gets every message once, all in one order, while ten of them say something.
 func TestCrowd(t *testing.T) {
 	const senders = 10
 	members, each := crowd()
@@ -59,8 +59,8 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// The same while others come and go: whoever is there for a while gets the run of
-// messages between its Joined and its Left.
+// The same while members come and go: each gets all messages between its Joined and its
+// Left, and no others.
 func TestCrowdComesAndGoes(t *testing.T) {
 	const senders = 10
 	members, each := crowd()
@@ -85,7 +85,7 @@ func TestCrowdComesAndGoes(t *testing.T) {
 					some[rand.IntN(len(some))].leave(t)
 				}
 			}
-			m.leave(t) // behind everything it said
+			m.leave(t) // after everything it said
 			if last := fmt.Sprintf("%03d/%04d", n, each-1); !slices.Contains(m.lines, last) {
 				t.Errorf("sender %d left and has not seen its last message", n)
 			}
@@ -102,12 +102,12 @@ func TestCrowdComesAndGoes(t *testing.T) {
 	for _, r := range slices.Concat(visits...) {
 		from := int((<-r.joined).Head)
 		if to := from + len(r.lines); to > len(order) || sum(r.lines) != sum(order[from:to]) {
-			t.Errorf("joined behind %d, and %d lines that are not what followed", from, len(r.lines))
+			t.Errorf("joined at %d, and the %d lines are not the ones that followed", from, len(r.lines))
 		}
 	}
 }
 
-// A member that nobody reads for has no part in the others' fate.
+// A member that is not read for does not disturb the others.
 func TestStalledMember(t *testing.T) {
 	h := hub.New(hub.Options{LogBytes: 16 << 10, ChunkBytes: 4 << 10})
 	defer h.Close()
@@ -126,7 +126,7 @@ func TestStalledMember(t *testing.T) {
 	const messages = 3_000
 	for i := range messages {
 		publish(t, h, room, numbered(0, i))
-		if i%100 == 0 { // they are not stalled
+		if i%100 == 0 { // the readers keep up
 			for _, r := range readers {
 				r.mu.Lock()
 				for len(r.lines) < i {

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// ErrOvertaken: the log has moved past the cursor, and what follows it is gone from the
-// log. Skip goes on at the head, Seek at another place.
+// ErrOvertaken means that the log has dropped the records after the cursor. To go on, move
+// the cursor to the end of the log with Skip, or to another place with Seek.
 var ErrOvertaken = errors.New("hub: overtaken by the log")
 
 // A Cursor is a place in a log. It belongs to one goroutine at a time.
@@ -16,12 +16,11 @@ type Cursor struct {
 	off   int
 }
 
-// Due returns the bytes to write now, none if the cursor is at the head. They are
-// shared and must not be changed. What lies in the next chunk is due after that.
+// Due returns the bytes to write now, up to the end of a chunk. It returns none if the cursor
+// is at the end of the log. All members share the bytes, which must not be changed.
 func (c *Cursor) Due() ([]byte, error) {
 	for {
-		// Once there is a next chunk, this one has got its last record: the link is
-		// looked at first.
+		// The link is loaded first: once there is a next chunk, this one is complete.
 		next := c.chunk.next.Load()
 		end := int(c.chunk.published.Load())
 		if c.off < end {
@@ -31,7 +30,8 @@ func (c *Cursor) Due() ([]byte, error) {
 			return nil, nil
 		}
 		if next == cut {
-			// Nothing is lost as long as the oldest chunk is the one that followed.
+			// If the oldest chunk begins where this one ends, no other chunk was evicted,
+			// and the cursor has missed nothing.
 			if next = c.log.oldest.Load(); next.base != c.Offset() {
 				return nil, ErrOvertaken
 			}
@@ -40,31 +40,33 @@ func (c *Cursor) Due() ([]byte, error) {
 	}
 }
 
-// Advance says that n bytes of what Due returned have been written.
+// Advance moves the cursor past n bytes, because the first n bytes that Due returned have
+// been written.
 func (c *Cursor) Advance(n int) { c.off += n }
 
-// Rest is what is left of the record in progress: nothing, unless a write ended inside
-// a record. Only when it is empty may other bytes be written in between.
+// Rest returns the unwritten bytes of a record of which a part has been written. It returns
+// none if the cursor is between two records. Only then may bytes that are not from the log be
+// written.
 func (c *Cursor) Rest() []byte {
 	end := c.chunk.recordEnd(c.off)
 	return c.chunk.buf[c.off:end:end]
 }
 
-// Offset is the number of bytes in front of the cursor since the log began.
+// Offset is the number of bytes of the log before the cursor, dropped ones included.
 func (c *Cursor) Offset() int64 { return c.chunk.base + int64(c.off) }
 
-// Seq is the last Seq in front of the cursor.
+// Seq is the last Seq before the cursor.
 func (c *Cursor) Seq() uint64 { return c.chunk.seqBefore(c.off) }
 
-// End returns the log's present end: its offset, and the last Seq in front of it.
+// End returns the log's present end: its offset, and the last Seq before it.
 func (c *Cursor) End() (offset int64, seq uint64) {
 	at := Cursor{log: c.log}
 	at.toEnd()
 	return at.Offset(), at.Seq()
 }
 
-// Skip moves an overtaken cursor to the end of the log and returns the positions left
-// out, from and to included. from > to means that no position was.
+// Skip moves an overtaken cursor to the end of the log. It returns the first and the last
+// Seq that the cursor has skipped. If from > to, it has skipped no Seq.
 func (c *Cursor) Skip() (from, to uint64) {
 	from = c.Seq() + 1
 	c.toEnd()
@@ -76,10 +78,10 @@ func (c *Cursor) toEnd() {
 	c.off = int(c.chunk.published.Load())
 }
 
-// Seek moves the cursor to just behind seq, and tells whether the log reaches back
-// that far. If not, the cursor stays where it is. A seq beyond End is the caller's
-// mistake: who catches up with pages asks for those before End's Seq + 1, because a
-// journal may be ahead of the log.
+// Seek moves the cursor to right after seq, and tells whether the log reaches back that far.
+// If not, the cursor stays where it is. seq must not be beyond End. A caller that reads
+// missed messages in pages must query only messages before End's Seq + 1, because a journal
+// may be ahead of the log.
 func (c *Cursor) Seek(seq uint64) bool {
 	at := c.log.oldest.Load()
 	if seq < at.prev {
@@ -88,7 +90,7 @@ func (c *Cursor) Seek(seq uint64) bool {
 	for {
 		next := at.next.Load()
 		if next == cut {
-			return false // evicted while we looked
+			return false // at was evicted during the search
 		}
 		if next == nil || next.prev > seq {
 			break

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// follow reads records of TestOneAppenderManyCursors until the log has ended and all is
-// read, and tells what was wrong.
+// follow reads the records of TestOneAppenderManyCursors to the end of the log, and returns
+// the first error.
 func follow(c *Cursor, ended *atomic.Bool) string {
 	seq := c.Seq()
 	for {
@@ -19,16 +19,16 @@ func follow(c *Cursor, ended *atomic.Bool) string {
 		switch {
 		case errors.Is(err, ErrOvertaken):
 			if c.log.oldest.Load().base == c.Offset() {
-				return fmt.Sprintf("behind Seq %d: overtaken, but what follows is still there", seq)
+				return fmt.Sprintf("after Seq %d: overtaken, but the next record is still there", seq)
 			}
 			from, to := c.Skip()
 			if from != seq+1 || to < from {
-				return fmt.Sprintf("behind Seq %d: skipped %d to %d", seq, from, to)
+				return fmt.Sprintf("after Seq %d: skipped %d to %d", seq, from, to)
 			}
 			seq = to
 		case len(due) == 0 && last:
 			if end, head := c.End(); end != c.Offset() || head != seq {
-				return fmt.Sprintf("ended at %d behind Seq %d, want %d and %d", c.Offset(), seq, end, head)
+				return fmt.Sprintf("ended at %d after Seq %d, want %d and %d", c.Offset(), seq, end, head)
 			}
 			return ""
 		case len(due) == 0:
@@ -37,11 +37,11 @@ func follow(c *Cursor, ended *atomic.Bool) string {
 			c.Advance(1) // in the middle of a record
 			size := int(due[0])
 			if size > len(due) || len(c.Rest()) != size-1 {
-				return fmt.Sprintf("behind Seq %d: %d bytes due and %d left of a record of %d", seq, len(due), len(c.Rest()), size)
+				return fmt.Sprintf("after Seq %d: %d bytes due and %d left of a record of %d", seq, len(due), len(c.Rest()), size)
 			}
 			seq++
 			if got := uint64(binary.BigEndian.Uint32(due[1:])); got != seq {
-				return fmt.Sprintf("Seq %d behind %d", got, seq-1)
+				return fmt.Sprintf("Seq %d after %d", got, seq-1)
 			}
 			for _, b := range due[5:size] {
 				if b != 0 {
@@ -88,10 +88,10 @@ func TestRestAtEveryOffset(t *testing.T) {
 			c.Advance(1)
 		}
 		if got := c.Offset(); got != int64(seq*(seq+1)/2) {
-			t.Errorf("Offset behind record %d = %d, want %d", seq, got, seq*(seq+1)/2)
+			t.Errorf("Offset after record %d = %d, want %d", seq, got, seq*(seq+1)/2)
 		}
 		if got := len(c.Rest()); got != 0 {
-			t.Errorf("Rest behind record %d has %d bytes, want none", seq, got)
+			t.Errorf("Rest after record %d has %d bytes, want none", seq, got)
 		}
 	}
 	if due, err := c.Due(); len(due) > 0 || err != nil {
@@ -106,13 +106,13 @@ func TestSeekAtEverySeq(t *testing.T) {
 	}
 	reach := l.oldest.Load().prev
 	if reach < 5 || reach > 35 {
-		t.Fatalf("the log begins behind Seq %d, want somewhere in the middle", reach)
+		t.Fatalf("the log begins after Seq %d, want somewhere in the middle", reach)
 	}
 	for seq := range uint64(41) {
 		c := l.cursor()
 		before := *c
 		if got, want := c.Seek(seq), seq >= reach; got != want {
-			t.Errorf("Seek(%d) = %v in a log behind Seq %d", seq, got, reach)
+			t.Errorf("Seek(%d) = %v in a log that begins after Seq %d", seq, got, reach)
 		}
 		if seq < reach {
 			if *c != before {
@@ -125,12 +125,13 @@ func TestSeekAtEverySeq(t *testing.T) {
 		}
 		due, err := c.Due()
 		if err != nil || (len(due) == 0) != (seq == 40) || len(due) > 0 && due[0] != byte(seq+1) {
-			t.Errorf("Due behind Seek(%d) = %x, %v", seq, due, err)
+			t.Errorf("Due after Seek(%d) = %x, %v", seq, due, err)
 		}
 	}
 }
 
-// Seek in a room whose numbers have holes goes behind the last one that is not above.
+// In a room whose numbers have holes, Seek goes after the last message whose number is not
+// above.
 func TestSeekBetween(t *testing.T) {
 	l := newLogTest(t, 64)
 	for range 10 {
@@ -145,7 +146,7 @@ func TestSeekBetween(t *testing.T) {
 }
 
 // A transient record belongs to the Seq before it.
-func TestSeekBehindTransient(t *testing.T) {
+func TestSeekAfterTransient(t *testing.T) {
 	l := newLogTest(t, 1<<10)
 	l.add(10)
 	l.append(&Message{Transient: true, Payload: []byte("passing")}, l.maxChunk, &l.total)
@@ -156,12 +157,12 @@ func TestSeekBehindTransient(t *testing.T) {
 	}
 }
 
-// Where the end of a chunk is also where a cursor stands, nothing is lost when that
-// chunk goes; what follows going as well is a gap with exact bounds.
+// A cursor at the end of a chunk loses nothing when that chunk is evicted. When the next one
+// is evicted, too, there is a gap with exact bounds.
 func TestEvictedUnderTheCursor(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		seq      uint64 // where the cursor stands; chunks end behind 2, 4, 6 and 8
+		seq      uint64 // where the cursor stands; chunks end after 2, 4, 6 and 8
 		evicted  int    // chunks, the empty one first
 		due      byte   // Seq of what is due, 0 if overtaken
 		from, to uint64
@@ -216,7 +217,7 @@ func TestEvictedUnderTheCursor(t *testing.T) {
 	}
 }
 
-// Only transient messages were left out.
+// A skip over transient messages alone is not a gap.
 func TestSkipWithoutAGap(t *testing.T) {
 	l := newLogTest(t, 64)
 	l.add(10)

@@ -9,7 +9,23 @@ import (
 	"github.com/doyasa/doyasa/hub"
 )
 
-// owner keeps what it is told.
+// lines is a form that shows a message as a line of text.
+var lines = &hub.Form{Message: func(dst []byte, m *hub.Message) []byte {
+	return append(append(dst, m.Payload...), '\n')
+}}
+
+// wake is the smallest Owner: a goroutine receives from it and then writes what is due.
+type wake chan struct{}
+
+func (w wake) Notify(hub.Notice) { w.Wake() }
+func (w wake) Wake() {
+	select {
+	case w <- struct{}{}:
+	default: // one waiting wake-up is enough
+	}
+}
+
+// owner keeps its notices.
 type owner struct {
 	mu      sync.Mutex
 	notices []hub.Notice // guarded by mu
@@ -46,7 +62,7 @@ func (o *owner) woken() bool {
 	return n > 0
 }
 
-// one returns the only notice since the last take, which must be a T.
+// one returns the only notice since the last take. It must be a T.
 func one[T hub.Notice](t *testing.T, o *owner) T {
 	t.Helper()
 	notices := o.take()
@@ -72,7 +88,7 @@ func join(t *testing.T, h *hub.Hub, room string, form *hub.Form, who hub.Author)
 
 func text(s string) *hub.Message { return &hub.Message{Payload: []byte(s)} }
 
-// retry is a message with an id of its sender's.
+// retry is a message with an id that its sender has chosen.
 func retry(id byte, s string) *hub.Message {
 	return &hub.Message{ID: hub.ID{id}, Idempotent: true, Payload: []byte(s)}
 }
@@ -86,7 +102,7 @@ func publish(t *testing.T, h *hub.Hub, room string, m *hub.Message) *hub.Message
 	return got
 }
 
-// read returns what is due to a member.
+// read returns all that is due to a member.
 func read(t *testing.T, m *hub.Member) string {
 	t.Helper()
 	var b strings.Builder

@@ -8,16 +8,16 @@ import (
 	"testing"
 )
 
-// A Go developer who imports hub gets the room and nothing else: no server, no format,
-// no third party.
+// A Go program that imports hub gets rooms and nothing else: no server, no format, no
+// package of a third party.
 func TestImports(t *testing.T) {
 	forbidden := map[string]string{
-		"net":           "hub hands out bytes; who writes them to sockets is the caller's business",
+		"net":           "hub hands out bytes; its caller writes them to sockets",
 		"encoding/json": "hub is given encoders (Form) and knows no format",
-		"log":           "hub has no logger; what matters is returned or told to an Owner",
+		"log":           "hub has no logger; it returns errors, or tells an Owner",
 		"os":            "hub touches neither files, environment nor signals",
 		"syscall":       "hub is portable and knows no descriptors",
-		"unsafe":        "shared bytes are kept apart by ownership, not by tricks",
+		"unsafe":        "ownership protects shared bytes, not tricks",
 	}
 	entries, err := os.ReadDir(".")
 	if err != nil {
@@ -47,6 +47,6 @@ func TestImports(t *testing.T) {
 		}
 	}
 	if seen == 0 {
-		t.Error("no files were looked at")
+		t.Error("no files were found")
 	}
 }

@@ -5,30 +5,32 @@ import (
 	"time"
 )
 
-// An item is one thing for the hub goroutine to do.
+// An item is one task for the hub goroutine.
 type item struct {
-	do func(*Room, item) // (*Room).join, say, rename, leave or flush
+	do func(*room, item) // (*room).join, say, rename, leave or flush
 	origin
-	message *Message // say
-	who     Author   // join; of rename the Name
-	form    *Form    // join
+	message *Message // set for say
+	author  Author   // set for join; for rename only the Name is set
+	form    *Form    // set for join
 }
 
-// origin is who put an item there. One of member and reply is set.
+// origin says where an item came from, and where its outcome goes. Either member or reply
+// is set.
 type origin struct {
 	member *Member               // nil for Publish and Flush
-	reply  func(*Message, error) // Publish or Flush waits for it
-	since  time.Duration         // by Hub.clock, when the room took the message up
+	reply  func(*Message, error) // Publish or Flush waits for this call
+	since  time.Duration         // when the room received the message, by Hub.clock
 }
 
-// await counts what keeps a member from leaving.
+// await adds n to the number of the member's messages that have no outcome yet. A member
+// that leaves stays until this number is 0.
 func (o origin) await(n int) {
 	if o.member != nil {
 		o.member.awaited += int32(n)
 	}
 }
 
-// repeated answers a retry as the message was stored the first time.
+// repeated answers a retry with the place of the message that was stored.
 func (o origin) repeated(m *Message, was Stored) {
 	m.Seq, m.Prev, m.At = was.Seq, was.Prev, was.At
 	if o.reply != nil {
@@ -46,18 +48,18 @@ func (o origin) refused(m *Message, err error) {
 	o.member.owner.Notify(Refused{ID: m.ID, Err: err})
 }
 
-// An inbox carries items to the hub goroutine. Messages are bounded in bytes and count
-// from offer until done, that is, until they have come back from the journal; one
-// message always fits. Joins and leaves always fit.
+// An inbox carries items to the hub goroutine. The bytes of its messages are bounded. A
+// message counts from offer until done, that is, until it has come back from the journal. An
+// inbox without messages takes a message of any size. Items without a message are not bounded.
 type inbox struct {
 	limit int           // immutable: bytes
-	ready chan struct{} // capacity 1: something was put; anyone sends, never closed
+	ready chan struct{} // capacity 1: says that the hub goroutine has something to do; anyone sends; never closed
 
 	mu     sync.Mutex
 	items  []item    // guarded by mu
-	bytes  int       // guarded by mu: messages offered and not done
-	paused []*Member // guarded by mu: those whose offer was refused, once each, to be woken
-	spare  []item    // guarded by mu: the slice taken before last, for reuse
+	bytes  int       // guarded by mu: the size of all messages that were offered and are not done
+	paused []*Member // guarded by mu: each member whose offer was refused, and whose owner must be woken
+	spare  []item    // guarded by mu: the slice that the take before the last one returned, for reuse
 }
 
 // put adds an item that must not be refused.
@@ -68,8 +70,8 @@ func (in *inbox) put(it item) {
 	in.signal()
 }
 
-// offer adds a message, or tells that there is no space. If refused, a member's owner is
-// woken once there is.
+// offer adds a message and returns true if there is space. Otherwise it returns false, and
+// the owner of the member is woken when there is space again.
 func (in *inbox) offer(it item) bool {
 	size := it.message.Size()
 	in.mu.Lock()
@@ -105,8 +107,20 @@ func (in *inbox) take() []item {
 	return items
 }
 
-// done frees the bytes of messages that have been published or refused, and wakes
-// those who were waiting for them.
+// rest tells whether the inbox is empty. If it is, rest also releases its slices, which may
+// have grown large.
+func (in *inbox) rest() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.items) > 0 {
+		return false
+	}
+	in.items, in.spare = nil, nil
+	return true
+}
+
+// done no longer counts these bytes, because their messages have been published or refused.
+// It wakes the owners of the members that wait for space.
 func (in *inbox) done(bytes int) {
 	if bytes == 0 {
 		return

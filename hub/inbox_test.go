@@ -9,10 +9,10 @@ import (
 	"testing/synctest"
 
 	"github.com/doyasa/doyasa/hub"
-	"github.com/doyasa/doyasa/internal/journaltest"
+	"github.com/doyasa/doyasa/hub/journaltest"
 )
 
-// overhead is what a message counts beside its payload.
+// overhead is the part of a message's size beside its payload.
 const overhead = 160
 
 func TestInboxIsBoundedInBytes(t *testing.T) {
@@ -21,8 +21,8 @@ func TestInboxIsBoundedInBytes(t *testing.T) {
 		h := hub.New(hub.Options{Journal: j, InboxBytes: 1000})
 		m, o := join(t, h, room, lines, hub.Author{ID: "a"})
 		hidden := &hub.Form{Message: func(dst []byte, m *hub.Message) []byte { return dst }}
-		paused, pausedOwner := join(t, h, room, hidden, hub.Author{ID: "b"}) // woken for space alone
-		_, calm := join(t, h, room, hidden, hub.Author{ID: "c"})             // and this one for nothing
+		paused, pausedOwner := join(t, h, room, hidden, hub.Author{ID: "b"}) // is woken only for space
+		_, calm := join(t, h, room, hidden, hub.Author{ID: "c"})             // is never woken
 		synctest.Wait()
 
 		exact := strings.Repeat("x", 500-overhead)
@@ -91,7 +91,7 @@ func TestOneMessageAlwaysFits(t *testing.T) {
 	})
 }
 
-// What the journal refuses frees its space too, and retries of it as well.
+// A message that the journal refuses frees its space, and so do its retries.
 func TestRefusedFreesTheInbox(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := journaltest.NewAsync(journaltest.Options{Held: true, Refuse: func(*hub.Message) error { return errRefused }})
@@ -123,7 +123,7 @@ func TestRefusedFreesTheInbox(t *testing.T) {
 	})
 }
 
-// Space for two, five who say a hundred things each, as fast as they are let.
+// Five members say a hundred messages each, as fast as they can, into an inbox for two.
 func TestPausedLoseNothing(t *testing.T) {
 	h := hub.New(hub.Options{InboxBytes: 2 * (overhead + 8)})
 	defer h.Close()

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Who comes and goes: items of the hub goroutine that change a room's members.
+// This file has the items with which the hub goroutine changes the members of a room.
 
-func (r *Room) join(it item) {
+func (r *room) join(it item) {
 	m := it.member
 	if err := r.open(); err != nil {
 		m.owner.Notify(Refused{Err: err})
@@ -20,12 +20,13 @@ func (r *Room) join(it item) {
 	m.cursor.toEnd()
 	m.people = l.people.Load()
 	l.watchers.set(m, m.owner)
-	m.person = r.presence.join(it.who)
+	m.person = r.presence.join(it.author)
 	m.owner.Notify(Joined{Head: r.position.Head, Epoch: r.position.Epoch, People: r.presence.snapshot()})
 }
 
-// logOf finds the log of a form, or begins it where the room stands.
-func (r *Room) logOf(form *Form) *Log {
+// logOf returns the log of a form. If there is none yet, it makes one that begins at the
+// room's position.
+func (r *room) logOf(form *Form) *Log {
 	for _, l := range r.logs {
 		if l.form == form {
 			return l
@@ -36,19 +37,19 @@ func (r *Room) logOf(form *Form) *Log {
 	return l
 }
 
-func (r *Room) rename(it item) {
+func (r *room) rename(it item) {
 	if known := it.member.person; known != nil {
-		r.presence.rename(known, it.who.Name)
+		r.presence.rename(known, it.author.Name)
 	}
 }
 
-func (r *Room) leave(it item) {
+func (r *room) leave(it item) {
 	r.leavers = append(r.leavers, it.member)
 }
 
-// finishLeaving lets those go who wait for no outcome. It comes after publish, so
-// that a leaver's End is behind everything it said.
-func (r *Room) finishLeaving() {
+// finishLeaving ends the membership of each leaver whose messages all have an outcome. It is
+// called after publish, so that Left.End is after every message that the member has sent.
+func (r *room) finishLeaving() {
 	waiting := r.leavers[:0]
 	for _, m := range r.leavers {
 		if m.awaited > 0 {
@@ -68,8 +69,9 @@ func (r *Room) finishLeaving() {
 	r.leavers = waiting
 }
 
-// remove takes a member out of its log, and the log out of the room with the last one.
-func (r *Room) remove(m *Member) {
+// remove takes a member out of its log. If it was the last member of the log, remove drops
+// the log as well.
+func (r *room) remove(m *Member) {
 	r.hub.counters.members.Add(-1)
 	l := m.cursor.log
 	l.watchers.set(m, nil)
@@ -79,20 +81,17 @@ func (r *Room) remove(m *Member) {
 	}
 }
 
-// tellPeople publishes a change of presence when one is due, and sets the timer for
-// the next.
-func (r *Room) tellPeople(timer *time.Timer) {
-	now := time.Now()
-	if told, ok := r.presence.change(now); ok {
-		for _, l := range r.logs {
-			if l.form.People != nil {
-				frame := l.form.People(nil, told)
-				l.people.Store(&frame)
-				l.watchers.wake()
-			}
-		}
+// tellPeople publishes the change of presence, if one is due at the time now.
+func (r *room) tellPeople(now time.Time) {
+	told, ok := r.presence.change(now)
+	if !ok {
+		return
 	}
-	if due := r.presence.due(); !due.IsZero() {
-		timer.Reset(due.Sub(now))
+	for _, l := range r.logs {
+		if l.form.People != nil {
+			frame := l.form.People(nil, told)
+			l.people.Store(&frame)
+			l.watchers.wake()
+		}
 	}
 }

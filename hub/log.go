@@ -6,23 +6,23 @@ import (
 )
 
 // A Log is the transmit window of a room in one form: the wire bytes of its newest
-// messages, in chunks. The hub goroutine appends and evicts; any number of cursors read
+// messages, in chunks. The hub goroutine appends and evicts. Any number of cursors read
 // without a lock.
 //
 //	evicted        oldest                         tail
 //	[4 KiB] -cut   [8 KiB] -> [16 KiB] -> … ->  [256 KiB ......|      ]
 //	                                                     published
 //
-// Only messages enter a log, so whatever lies between a record end and the published
-// end is whole records, the same for everybody.
+// A log has only messages, and no bytes for a single member. So the bytes from the end of
+// any record to the published end are whole records, and the same for all members.
 type Log struct {
 	form *Form // immutable
 
 	// Owned by the hub goroutine.
 	chunks  []*chunk // oldest to tail
-	bytes   int      // of all chunks
+	bytes   int      // the size of all chunks
 	members int
-	grown   bool // since the watchers were last woken
+	grown   bool // the log has grown since the watchers were last woken
 
 	watchers watchers
 
@@ -30,51 +30,51 @@ type Log struct {
 	oldest atomic.Pointer[chunk]
 	tail   atomic.Pointer[chunk]
 	people atomic.Pointer[[]byte]
-	newest atomic.Int64 // by Hub.clock, when the room took up the newest message that was there at the last wake
+	newest atomic.Int64 // when the room received the newest message that the last wake was for, by Hub.clock
 }
 
 const (
-	firstChunk = 4 << 10  // a quiet room's log stays this small
-	ownChunk   = 64 << 10 // a record above this has a chunk of its own
+	firstChunk = 4 << 10  // the size of a log's first chunk, small because most rooms are quiet
+	ownChunk   = 64 << 10 // a record of more bytes gets a chunk of its own
 )
 
-// A chunk holds whole records, back to back. It is never reused: when it has been
-// evicted somebody may still be writing it to a socket, so it is left to the collector.
+// A chunk holds whole records without gaps. Its memory is never reused, because after the
+// chunk was evicted an owner may still be writing it to a socket. The garbage collector
+// frees it.
 type chunk struct {
 	// Immutable.
-	base int64  // offset in the log of its first byte
-	prev uint64 // Seq before its first record
-	buf  []byte // at full length; what lies below published never changes and alone is read
+	base int64  // offset of the chunk's first byte in the log
+	prev uint64 // Seq before the chunk's first record
+	buf  []byte // has its full length from the start; bytes below published never change, and cursors read only those
 
 	// Written by the hub goroutine alone.
 	index     atomic.Pointer[[]record] // replaced when it grows
 	count     atomic.Int64             // entries of index; stored before published
-	published atomic.Int64             // bytes of buf that may be read
+	published atomic.Int64             // how many bytes of buf may be read
 
-	next atomic.Pointer[chunk] // nil at the tail, cut once evicted
+	next atomic.Pointer[chunk] // nil for the tail, cut after the chunk was evicted
 }
 
-// A record is where one message ends in a chunk, and its Seq. A transient message
-// repeats the Seq before it.
+// A record is one message in a chunk.
 type record struct {
-	end int
-	seq uint64
+	end int    // offset in the chunk after its last byte
+	seq uint64 // the message's Seq; for a transient message the Seq before it
 }
 
-// cut is the forward link of an evicted chunk, so that a lagging cursor holds on to
-// one chunk and not to all that followed.
+// cut is the sentinel for next of an evicted chunk. Otherwise a slow cursor would keep its
+// chunk and all later chunks in memory.
 var cut = new(chunk)
 
-// newLog returns an empty log that begins behind seq.
+// newLog returns an empty log that begins after seq.
 func newLog(form *Form, seq uint64) *Log {
 	l := &Log{form: form}
 	l.link(&chunk{prev: seq})
 	return l
 }
 
-// append encodes m at the end of the log and publishes it; false means that the form
-// does not show m. A new chunk has at most maxChunk bytes, or one record, and is added
-// to total.
+// append encodes m at the end of the log and publishes it. It returns false if the form does
+// not show m. A new chunk has at most maxChunk bytes, unless it holds one larger record. Its
+// size is added to total.
 func (l *Log) append(m *Message, maxChunk int, total *atomic.Int64) bool {
 	c := l.tail.Load()
 	used := int(c.published.Load())
@@ -88,7 +88,7 @@ func (l *Log) append(m *Message, maxChunk int, total *atomic.Int64) bool {
 		r.seq = c.seqBefore(used)
 	}
 	if len(wire) <= min(cap(free), ownChunk) {
-		copy(c.buf[used:], wire) // there already, unless the encoder wanted more room meanwhile
+		copy(c.buf[used:], wire) // wire is in place already, unless the encoder has allocated
 		c.push(r)
 		return true
 	}
@@ -98,7 +98,7 @@ func (l *Log) append(m *Message, maxChunk int, total *atomic.Int64) bool {
 	case len(wire) <= min(ownChunk, size):
 		next.buf = make([]byte, size)
 		copy(next.buf, wire)
-	case len(wire) > cap(free): // it has been appended to memory of its own already
+	case len(wire) > cap(free): // the encoder has allocated, so use its memory as the chunk
 		size = len(wire)
 		next.buf = wire[:size:size]
 	default:
@@ -107,7 +107,7 @@ func (l *Log) append(m *Message, maxChunk int, total *atomic.Int64) bool {
 	}
 	r.end = len(wire)
 	next.push(r)
-	l.link(next) // only now: a chunk behind another is never empty
+	l.link(next) // after push, because only the first chunk of a log may be empty
 	total.Add(int64(size))
 	return true
 }
@@ -123,7 +123,8 @@ func (l *Log) link(c *chunk) {
 	}
 }
 
-// evict drops the oldest chunk and takes it off total; false if it is the only one.
+// evict drops the oldest chunk and subtracts its size from total. It returns false if the
+// log has only one chunk.
 func (l *Log) evict(total *atomic.Int64) bool {
 	if len(l.chunks) < 2 {
 		return false
@@ -132,14 +133,14 @@ func (l *Log) evict(total *atomic.Int64) bool {
 	l.chunks[0] = nil
 	l.chunks = l.chunks[1:]
 	l.oldest.Store(l.chunks[0])
-	c.next.Store(cut) // after oldest, so that who finds it cut finds the new oldest
+	c.next.Store(cut) // after oldest, so that a cursor that finds cut then loads the new oldest
 	l.bytes -= len(c.buf)
 	total.Add(int64(-len(c.buf)))
 	return true
 }
 
-// push publishes the record that ends at r.end. The order of the stores is what makes
-// the readers' order of loads safe.
+// push publishes the record that ends at r.end. Cursors load published first, then count,
+// then index, so push must store them in the opposite order.
 func (c *chunk) push(r record) {
 	n := int(c.count.Load())
 	p := c.index.Load()
@@ -156,7 +157,7 @@ func (c *chunk) push(r record) {
 	c.published.Store(int64(r.end))
 }
 
-// records returns the entries of all bytes that were published before the call.
+// records returns the records of all bytes that were published before the call.
 func (c *chunk) records() []record {
 	n := c.count.Load()
 	if n == 0 {
@@ -175,8 +176,8 @@ func (c *chunk) seqBefore(off int) uint64 {
 	return rs[i-1].seq
 }
 
-// recordEnd returns the end of the record that contains byte off, or off itself if a
-// record ends there.
+// recordEnd returns the end of the record that contains byte off, or off itself between two
+// records.
 func (c *chunk) recordEnd(off int) int {
 	rs := c.records()
 	i, _ := slices.BinarySearchFunc(rs, off, func(r record, off int) int { return r.end - off })

@@ -10,7 +10,7 @@ import (
 	"github.com/doyasa/doyasa/hub"
 )
 
-// The whole of LogBytes is kept, and no more.
+// A log keeps LogBytes, and not more.
 func TestLogBytes(t *testing.T) {
 	for messages, want := range map[int]error{4: nil, 5: hub.ErrOvertaken} {
 		synctest.Test(t, func(t *testing.T) {

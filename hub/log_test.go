@@ -14,7 +14,7 @@ import (
 // plain shows the payload as it is.
 var plain = &Form{Message: func(dst []byte, m *Message) []byte { return append(dst, m.Payload...) }}
 
-// logTest is a log with its options and the total it counts for.
+// logTest is a log with its options and its total.
 type logTest struct {
 	*testing.T
 	*Log
@@ -27,7 +27,7 @@ func newLogTest(t *testing.T, maxChunk int) *logTest {
 	return &logTest{T: t, Log: newLog(plain, 0), maxChunk: maxChunk}
 }
 
-// add appends one message of size bytes, all of them the low byte of its Seq.
+// add appends one message. Its payload repeats the low byte of its Seq, size times.
 func (l *logTest) add(size int) {
 	l.seq++
 	payload := bytes.Repeat([]byte{byte(l.seq)}, size)
@@ -55,7 +55,7 @@ func TestChunkSizes(t *testing.T) {
 		name     string
 		maxChunk int
 		records  []int
-		want     []int // sizes of the chunks behind the empty first one
+		want     []int // sizes of the chunks after the empty first one
 	}{
 		{"a quiet room", 256 * kib, []int{1}, []int{4 * kib}},
 		{"exactly full", 256 * kib, []int{4 * kib}, []int{4 * kib}},
@@ -95,7 +95,7 @@ func TestChunkSizes(t *testing.T) {
 	}
 }
 
-// An encoder may ask for more room than it needs, and then its bytes are elsewhere.
+// An encoder may grow dst by more than it needs, and then its bytes are in other memory.
 func TestEncoderOutgrowsTheChunk(t *testing.T) {
 	l := newLogTest(t, 64)
 	l.form = &Form{Message: func(dst []byte, m *Message) []byte {
@@ -132,7 +132,7 @@ func TestEvict(t *testing.T) {
 		l.add(32)
 	}
 	for i, want := range []int64{192, 128, 64} {
-		if !l.evict(&l.total) { // the empty first chunk among them
+		if !l.evict(&l.total) { // the first chunk is the empty one
 			t.Fatalf("evict %d = false", i)
 		}
 		if int64(l.bytes) != want || l.total.Load() != want {
@@ -143,11 +143,11 @@ func TestEvict(t *testing.T) {
 		t.Error("the newest chunk was evicted")
 	}
 	if at := l.oldest.Load(); at.base != 128 || at.prev != 4 || at != l.tail.Load() {
-		t.Errorf("oldest chunk at %d behind Seq %d, want 128 and 4", at.base, at.prev)
+		t.Errorf("oldest chunk at %d after Seq %d, want 128 and 4", at.base, at.prev)
 	}
 }
 
-// A form that does not show a message has no record of it.
+// A message that the form does not show has no record in the log.
 func TestNotShown(t *testing.T) {
 	l := newLogTest(t, 64)
 	l.add(10)
@@ -163,7 +163,7 @@ func TestNotShown(t *testing.T) {
 	}
 }
 
-// A cursor that lags keeps the chunk that it is in, and nothing that followed.
+// A cursor that lags keeps its own chunk in memory, and none of those that followed.
 func TestLaggingCursorPinsOneChunk(t *testing.T) {
 	l := newLogTest(t, 1<<10)
 	l.add(1 << 10)
@@ -199,9 +199,9 @@ func TestLaggingCursorPinsOneChunk(t *testing.T) {
 	runtime.KeepAlive(l)
 }
 
-// One goroutine appends and evicts; the cursors check every byte that they are given.
-// One cursor at the head is the likeliest to see a record half published, many in a
-// short log the likeliest to be overtaken.
+// One goroutine appends and evicts; the cursors check every byte that they are given. A
+// single cursor at the end of the log is most likely to see a half published record, many in
+// a short log are most likely to be overtaken.
 func TestOneAppenderManyCursors(t *testing.T) {
 	for _, c := range []struct {
 		name             string
@@ -214,7 +214,7 @@ func TestOneAppenderManyCursors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLogTest(t, 128)
 			var ended atomic.Bool
-			done := make(chan string, c.cursors) // what was wrong, empty for nothing; each cursor's goroutine sends once, never closed
+			done := make(chan string, c.cursors) // the first error, or empty; each cursor's goroutine sends once, never closed
 			for range c.cursors {
 				cursor := l.cursor()
 				go func() { done <- follow(cursor, &ended) }()

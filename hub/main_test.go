@@ -6,5 +6,5 @@ import (
 	"go.uber.org/goleak"
 )
 
-// No test leaves a goroutine behind.
+// Every goroutine ends with its test.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -9,8 +9,10 @@ import (
 	"github.com/doyasa/doyasa/hub"
 )
 
-// kept returns how many messages a journal shows of a room.
-func kept(j hub.Journal, room string) (n int, floor uint64) {
+// kept returns how many messages a journal, or a hub, shows of a room.
+func kept(j interface {
+	Page(string, hub.PageQuery, func(hub.Page, error))
+}, room string) (n int, floor uint64) {
 	j.Page(room, hub.PageQuery{Limit: 1 << 20}, func(p hub.Page, err error) {
 		n, floor = len(p.Messages), p.Floor
 	})

@@ -1,88 +1,96 @@
 package hub
 
-// An ID names one message. The zero ID is no id.
+// An ID names one message. The zero ID stands for none.
 type ID [16]byte
 
-// An Author is who said something, or who is in a room. ID tells people apart; names need not be unique. Who joins without an ID is
-// somebody else than all others, and there is nothing to be kept to know them by.
+// An Author is a person who sends a message or is in a room. Members with the same ID are one
+// person. Names need not be unique. Each member that joins without an ID is a person of its
+// own.
 type Author struct {
 	ID   string
 	Name string
 }
 
-// A Message is what somebody said. The sender fills From, ID, Payload and the flags and
-// then gives it up: after Say or Publish the room owns it, and once published it is
-// immutable and shared.
+// A Message is a message of a room. The sender sets From, ID, Payload and the flags. After
+// Say or Publish the message belongs to the room, and the sender must not change it. A
+// published message is immutable and shared.
 type Message struct {
 	Seq  uint64 // place in the room's order, from 1; set by the journal, 0 if transient
-	Prev uint64 // Seq of the room's message before this one, 0 for the first; set by the journal
-	At   int64  // when the room took it up, Unix milliseconds; set by the room
+	Prev uint64 // Seq of the message before this one in the room, 0 for the first; set by the journal
+	At   int64  // when the room received the message, in Unix milliseconds; set by the room
 
 	ID      ID
 	From    Author
 	Payload []byte
 
-	// Binary: the payload is not text.
+	// Binary means that the payload is not text.
 	Binary bool
-	// Transient: delivered live, in order with the others, but not history: it has no Seq.
+	// Transient means that the message is published in order with the others, but not kept.
+	// It has no Seq.
 	Transient bool
-	// Idempotent: ID was chosen by the sender and kept across retries, so the same ID
-	// again is answered instead of being stored twice.
+	// Idempotent means that the sender has chosen ID and uses it again for retries. A retry
+	// is answered and not stored again.
 	Idempotent bool
 }
 
-// messageOverhead is what a message costs beside its payload when bytes are counted.
+// messageOverhead is how many bytes a message counts in addition to its payload, for the
+// memory of its other fields.
 const messageOverhead = 160
 
-// Size is what the message counts against limits in bytes: its payload, and 160 bytes for the rest.
+// Size is the number of bytes that the message counts against limits: the length of its
+// payload, and 160 bytes for the other fields.
 func (m *Message) Size() int { return len(m.Payload) + messageOverhead }
 
-// A Form is one way of putting a room on the wire. Members with the same *Form share
-// one log, so its functions run once per message and not once per member. They are
-// called from hub goroutines, must not block, and must not keep dst.
+// A Form encodes messages and changes of presence for the wire. Members with the same *Form
+// share one log, so its functions run once per message and not once per member. The hub
+// goroutines of several rooms may call them at once. They must not block, and must not keep
+// dst.
 type Form struct {
-	// Message appends the wire bytes of m to dst; a form that does not show m returns dst as it is.
-	// What it returns is the log's, and may be what members are sent from.
+	// Message appends the wire bytes of m to dst. A form that does not show m returns dst
+	// unchanged. The log owns the result, and may send it to members without a copy.
 	Message func(dst []byte, m *Message) []byte
-	// People appends the wire bytes of a change of presence to dst. Nil: the form shows none.
+	// People appends the wire bytes of a change of presence to dst. Nil: the form does not
+	// show presence.
 	People func(dst []byte, p People) []byte
 }
 
-// An Owner is told what its member must do next. It is a Waker. Both methods are called from the hub
-// goroutine, must not block, and must not call back into the hub from inside.
+// An Owner gets the wakes and notices for one member. The hub goroutine calls both methods,
+// so they must not block and must not call the hub. An Owner is a [Waker].
 type Owner interface {
-	// Wake says that there may be more to write (unless another watches, see Member.Watch), or
-	// space in the inbox again.
+	// Wake says that there may be more to write, or that the inbox has space again. If
+	// another Waker watches (see Member.Watch), Wake is called only for space in the inbox.
 	Wake()
-	// Notify hands over something that concerns this member alone.
+	// Notify hands over a notice that concerns this member alone.
 	Notify(Notice)
 }
 
 // A Notice is one of Joined, Repeated, Refused and Left.
 type Notice interface{ notice() }
 
-// Joined answers Join: from this notice on the owner may use the member's cursor, which stands at the end of the log.
+// Joined answers Join. After this notice the owner may use the member's cursor, which is at
+// the end of the log.
 type Joined struct {
-	Head   uint64 // the room's newest Seq, 0 if nothing was ever said; what follows is in the log
+	Head   uint64 // the room's newest Seq, 0 if nothing was ever stored; later messages are in the log
 	Epoch  string // changes when Seq starts over
-	People People // who is there, this member included: Count and Names, which must not be changed
+	People People // the people in the room, including this member. Joined and Left are not set. Names must not be changed.
 }
 
-// Repeated answers a Say whose ID the room has already stored, to its sender alone.
+// Repeated answers a Say whose ID the room has already stored. Only the sender gets it.
 type Repeated struct {
 	Message *Message // the retry, with Seq, Prev and At of the stored one
 }
 
-// Refused answers a Say that the journal did not take, to its sender alone.
+// Refused answers a Say whose message the journal did not store, or a Join whose room the
+// journal could not open. Only the sender or the new member gets it.
 type Refused struct {
 	ID  ID
 	Err error
 }
 
-// Left answers Leave: everything the member said before is in the log in front of End,
-// and it will get no further notice.
+// Left answers Leave. All messages of the member are in the log before End. The owner gets
+// no notice after this one.
 type Left struct {
-	End int64 // an offset comparable with Cursor.Offset
+	End int64 // an offset in the log, like Cursor.Offset
 }
 
 func (Joined) notice()   {}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/doyasa/doyasa/hub"
-	"github.com/doyasa/doyasa/internal/journaltest"
+	"github.com/doyasa/doyasa/hub/journaltest"
 	"pgregory.net/rapid"
 )
 

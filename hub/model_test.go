@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/doyasa/doyasa/hub"
+	"github.com/doyasa/doyasa/hub/journaltest"
 	"github.com/doyasa/doyasa/internal/journal"
-	"github.com/doyasa/doyasa/internal/journaltest"
 	"pgregory.net/rapid"
 )
 
@@ -35,7 +35,7 @@ func TestModel(t *testing.T) {
 			if err != nil {
 				w.Fatal(err)
 			}
-			j, err := journal.OpenEmbedded(journal.Options{Dir: dir, Limits: journal.Limits{Messages: 3, MaxAge: time.Minute}})
+			j, err := journal.Open(journal.Options{Dir: dir, Limits: journal.Limits{Messages: 3, MaxAge: time.Minute}})
 			if err != nil {
 				w.Fatal(err)
 			}

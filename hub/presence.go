@@ -3,69 +3,72 @@ package hub
 import "time"
 
 const (
-	peopleListed = 20               // names in each list of People, at most
-	peopleEvery  = time.Second      // changes are told at most this often
-	leaveGrace   = 30 * time.Second // who returns within it has never left
+	peopleListed = 20               // the most names in each list of People
+	peopleEvery  = time.Second      // the shortest time between two changes that members are told
+	leaveGrace   = 30 * time.Second // a person who returns within this time is not shown as having left
 )
 
-// People is who is in a room, or how that changed.
+// People are the people in a room, or how they changed.
 type People struct {
-	Count  int      // everybody, also those the lists have no room for
-	Names  []string // in Joined: some of those who are there
-	Joined []string // in a change
-	Left   []string // in a change
+	Count  int      // how many people are in the room, including those that the lists have no space for
+	Names  []string // the names of some people in the room; set in the notice Joined
+	Joined []string // names of people who have come; set in a change
+	Left   []string // names of people who have gone; set in a change
 }
 
-// A person is one Author.ID in a room, over any number of connections and the gaps
-// between them, or a member without one. It is kept small: most people are quiet.
+// A person is one Author.ID in a room with all its connections, or one member without an ID.
+// It stays the same person between two connections, for up to leaveGrace. The struct is small,
+// because there may be very many people.
 type person struct {
-	id      string // empty: there is nothing to be known by again
+	id      string // empty if the person is not recognised when it returns
 	name    string
-	leaves  int64 // when the last grace ends, Unix nanoseconds: it tells a stale leaving
-	members int32 // connections; 0 while the grace runs, and when gone
-	index   int32 // in presence.listed, -1 when gone
-	dirty   bool  // in presence.dirty
+	leaves  int64 // when the newest grace of this person ends, in Unix nanoseconds; see leaving
+	members int32 // connections; 0 while the grace runs, and when the person is gone
+	index   int32 // the place in presence.listed, -1 when the person is gone
+	dirty   bool  // the person is in presence.dirty
 }
 
-// A change is that of a person since the last telling.
+// A change is a person that has changed since the members were last told.
 type change struct {
 	person *person
-	told   string // the name others know; empty if they know of nobody
+	told   string // the name that the members were told last; empty if they were not told of the person
 }
 
 // presence belongs to the hub goroutine.
 type presence struct {
-	people  map[string]*person // by Author.ID, of those who have one
-	listed  []*person          // all people, in no promised order
+	people  map[string]*person // by Author.ID, without the people that have none
+	listed  []*person          // all people, in any order
 	leaving []leaving          // in the order in which the graces end
-	dirty   []change           // since the last telling
-	names   []string           // what snapshot shows of listed; nil: to be made anew
-	count   int                // people at the last telling
-	next    time.Time          // when the next change may be told
+	dirty   []change           // the people that have changed since the members were last told
+	names   []string           // the names of the first people in listed; nil if snapshot must make it again
+	count   int                // how many people there were when the members were last told
+	next    time.Time          // when the members may be told of the next change
 }
 
-// leaving is the end of a grace. It is stale if the person has come back since.
+// leaving is the end of a grace: the person left, and is removed at this time. If the person
+// has come back since, leaving has no effect. If it then left again, its leaves has another
+// time.
 type leaving struct {
 	person *person
 	at     time.Time
 }
 
-func (p *presence) join(who Author) *person {
-	known := p.people[who.ID]
+func (p *presence) join(author Author) *person {
+	known := p.people[author.ID]
 	if known == nil {
-		known = &person{id: who.ID, index: int32(len(p.listed))}
+		known = &person{id: author.ID, index: int32(len(p.listed))}
 		p.mark(known)
 		p.listed = append(p.listed, known)
 		p.reshow(known)
-		if who.ID != "" {
+		if author.ID != "" {
 			if p.people == nil {
 				p.people = make(map[string]*person)
 			}
-			p.people[who.ID] = known
+			p.people[author.ID] = known
 		}
 	}
 	known.members++
-	p.rename(known, who.Name)
+	p.rename(known, author.Name)
 	return known
 }
 
@@ -77,7 +80,8 @@ func (p *presence) rename(known *person, name string) {
 	}
 }
 
-// reshow is called when the name at a person's place in listed has changed.
+// reshow must be called when the name at a person's place in listed has changed. It discards
+// the names of snapshot if they include this place.
 func (p *presence) reshow(known *person) {
 	if known.index < peopleListed {
 		p.names = nil
@@ -92,7 +96,8 @@ func (p *presence) leave(known *person, now time.Time) {
 	}
 }
 
-// mark is called before a person changes.
+// mark adds a person to dirty, with the name that the members know. It must be called before
+// the person changes.
 func (p *presence) mark(known *person) {
 	if !known.dirty {
 		known.dirty = true
@@ -100,7 +105,7 @@ func (p *presence) mark(known *person) {
 	}
 }
 
-// expire removes those whose grace has ended.
+// expire removes the people whose grace has ended.
 func (p *presence) expire(now time.Time) {
 	for len(p.leaving) > 0 && !p.leaving[0].at.After(now) {
 		gone, at := p.leaving[0].person, p.leaving[0].at
@@ -122,7 +127,8 @@ func (p *presence) expire(now time.Time) {
 	p.shrink()
 }
 
-// shrink gives back what a crowd has taken: nothing here does so by itself.
+// shrink replaces slices and maps that were needed for many more people, because they do not
+// release memory by themselves.
 func (p *presence) shrink() {
 	if len(p.leaving) == 0 {
 		p.leaving = nil
@@ -139,7 +145,8 @@ func (p *presence) shrink() {
 	}
 }
 
-// snapshot is what a newcomer is told. A crowd of them shares the names.
+// snapshot returns the People for the notice Joined. The slice of names is shared by all
+// notices until one of the names changes.
 func (p *presence) snapshot() People {
 	if p.names == nil {
 		first := p.listed[:min(len(p.listed), peopleListed)]
@@ -151,8 +158,9 @@ func (p *presence) snapshot() People {
 	return People{Count: len(p.listed), Names: p.names}
 }
 
-// change returns what is to be told now, if anything. A new name shows as the old one
-// leaving and the new one joining; what came and went in between is not told.
+// change returns the change that the members must be told now, if there is one. A person with
+// a new name is in Left with the old name and in Joined with the new one. A person that came
+// and left since the members were last told is in neither.
 func (p *presence) change(now time.Time) (People, bool) {
 	p.expire(now)
 	if len(p.dirty) == 0 || now.Before(p.next) {
@@ -183,7 +191,7 @@ func appendName(list []string, name string) []string {
 	return append(list, name)
 }
 
-// due returns when change has something to do again; the zero time for never.
+// due returns when change must be called again, or the zero time if there is no need to.
 func (p *presence) due() time.Time {
 	switch {
 	case len(p.dirty) > 0:

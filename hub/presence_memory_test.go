@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// When the graces of a crowd have ended, its memory is free again, though somebody is still there; and while somebody who left later
-// still has some, hardly more than its place in the line of those who leave.
+// When the graces of a crowd have ended, its memory is free again, though one person is still
+// there. While one grace still runs, little more than the line of leavings is kept.
 func TestCrowdIsForgotten(t *testing.T) {
 	const crowd = 20_000
 	heap := func() int {

@@ -77,7 +77,7 @@ func TestPresenceIsNeverStale(t *testing.T) {
 		}
 		l.want(slow, `4 +["N2"] -[]`)
 		late, _ := l.join("5", "E")
-		l.want(late, "") // what was told before it came
+		l.want(late, "") // the change that was told before it joined
 	})
 }
 
@@ -92,7 +92,8 @@ func TestPresenceOfNewcomers(t *testing.T) {
 	})
 }
 
-// Members without an ID are people of their own, who come, are renamed and go like others.
+// Each member without an ID is a person of its own, and comes, is renamed and goes like any
+// other.
 func TestPresenceWithoutID(t *testing.T) {
 	inLobby(t, func(l lobby) {
 		a, _ := l.join("1", "A")
@@ -140,7 +141,7 @@ func TestReturnWithinTheGraceIsSilent(t *testing.T) {
 		b, _ := l.join("2", "B")
 		time.Sleep(time.Minute)
 		a.TakePeople()
-		for range 5 { // reloads; no grace of them ends before the next
+		for range 5 { // reloads, each within the grace of the one before
 			b.Leave()
 			time.Sleep(29 * time.Second)
 			b, _ = l.join("2", "B")
@@ -258,7 +259,7 @@ func TestAtMostTwentyNames(t *testing.T) {
 	})
 }
 
-// Who shows no presence is not woken for it, and who does is.
+// A change of presence wakes the members whose form shows presence, and no others.
 func TestPresenceWakes(t *testing.T) {
 	inLobby(t, func(l lobby) {
 		_, with := join(t, l.h, room, told, hub.Author{ID: "1", Name: "A"})

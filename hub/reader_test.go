@@ -16,8 +16,8 @@ func numbered(n, i int) *hub.Message {
 	return text(fmt.Sprintf("%03d/%04d", n, i))
 }
 
-// reader is a portable owner: one goroutine that writes what is due whenever it is
-// woken, here to itself.
+// reader is an Owner with one goroutine, which writes what is due whenever it is woken, here
+// into lines.
 type reader struct {
 	member *hub.Member
 	due    wake
@@ -28,7 +28,7 @@ type reader struct {
 
 	mu    sync.Mutex
 	more  sync.Cond // lines has grown
-	lines []string  // guarded by mu; after leave nobody writes it
+	lines []string  // guarded by mu; not written after leave
 	part  []byte    // guarded by mu
 }
 
@@ -57,7 +57,7 @@ func startReader(t *testing.T, h *hub.Hub, room string) *reader {
 // run ends when everything up to Left.End is written.
 func (r *reader) run() error {
 	joined := <-r.joined
-	r.joined <- joined // for whoever asks later
+	r.joined <- joined // for later receivers
 	end := int64(-1)
 	for range r.due {
 		if _, err := r.member.WriteTo(r); err != nil {
@@ -93,7 +93,7 @@ func (r *reader) Write(p []byte) (int, error) {
 	}
 }
 
-// sum leaves, and returns the running hash of the lines, which should be n.
+// sum leaves, and returns the running hash of the lines. There should be n.
 func (r *reader) sum(t *testing.T, n int) uint64 {
 	r.leave(t)
 	if len(r.lines) != n || len(r.part) > 0 {
@@ -126,7 +126,7 @@ func journaled(t *testing.T, h *hub.Hub, n int) []string {
 	return all
 }
 
-// lost names what has not come of each sender's messages, or not in its order.
+// lost names each sender's messages that have not come, or not in their order.
 func (r *reader) lost(senders, each int) []string {
 	next := make([]int, senders)
 	var lost []string
@@ -146,7 +146,7 @@ func (r *reader) lost(senders, each int) []string {
 	return lost
 }
 
-// leave ends it behind everything that was said; once more does nothing.
+// leave ends the membership after everything that was said. A second call does nothing.
 func (r *reader) leave(t *testing.T) {
 	if r.gone {
 		return

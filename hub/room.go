@@ -5,81 +5,175 @@ import (
 	"time"
 )
 
-// A Room is one order of messages. Its hub goroutine, run, owns the order, the ends of
-// the logs, the memory of ids and presence; everybody else puts items into the inbox.
-type Room struct {
+// A room is one order of messages. Its hub goroutine, run, owns the order, the ends of the
+// logs, the remembered ids and presence. Other goroutines put items into the inbox.
+type room struct {
 	// Immutable.
-	hub   *Hub
-	name  string
-	inbox inbox
-	stop  chan struct{} // ends run; the Hub closes it, once
-	done  chan struct{} // run has ended; run closes it
+	hub     *Hub
+	name    string
+	inbox   inbox
+	follows [2]chan struct{} // room.retired of the rooms that the journal must close before it opens this one; nil entries are unused
+	stop    chan struct{}    // says that run must publish what is left and end; the Hub closes it when the hub is closed or the room is retired
+	done    chan struct{}    // says that run has ended after stop; run closes it
 
 	// Guarded by hub.mu.
-	refs       int       // members, and publishers at work
-	emptySince time.Time // when refs became 0
+	refs       int           // how many members and calls of Publish and Flush use the room
+	emptySince time.Time     // when refs became 0
+	running    bool          // the room has a goroutine
+	retired    chan struct{} // nil while the room is in the hub; says that the journal has closed the room; Hub.forget closes it
 
 	// Owned by the hub goroutine.
 	position Position // of the newest published message; no Epoch until the journal has opened the room
 	logs     []*Log
 	recent   recent
 	presence presence
-	inFlight map[*Message]origin // handed to the journal, not yet back
-	retries  map[ID][]item       // a key for each idempotent message in flight, with the retries of it
-	leavers  []*Member           // whose Leave has been read and Left is due
-	flushes  []item              // to be answered once nothing is in flight
+	inFlight map[*Message]origin // messages that the journal has and that have not come back yet
+	retries  map[ID][]item       // for each idempotent message in flight, the retries of it that came meanwhile
+	leavers  []*Member           // members that have called Leave and have not got the notice Left yet
+	flushes  []item              // calls of Hub.Flush, which are answered when nothing is in flight
+	worked   time.Time           // when there was last something to do
 
-	// What the journal has delivered, on its way to the hub goroutine.
+	// Guarded by committedMu. The journal delivers entries, and the hub goroutine takes them.
 	committedMu sync.Mutex
-	committed   []Entry // guarded by committedMu
-	spare       []Entry // guarded by committedMu: the slice taken before last, for reuse
+	committed   []Entry
+	spare       []Entry // the slice that publish took before the last one, for reuse
+	asleep      bool    // the goroutine has ended, so deliver must start it again
 }
 
-func newRoom(h *Hub, name string) *Room {
-	return &Room{
-		hub:      h,
-		name:     name,
-		inbox:    inbox{limit: h.opts.InboxBytes, ready: make(chan struct{}, 1)},
-		stop:     make(chan struct{}),
-		done:     make(chan struct{}),
-		inFlight: make(map[*Message]origin),
-		retries:  make(map[ID][]item),
+func newRoom(h *Hub, name string) *room {
+	return &room{
+		hub:    h,
+		name:   name,
+		inbox:  inbox{limit: h.opts.InboxBytes, ready: make(chan struct{}, 1)},
+		stop:   make(chan struct{}),
+		done:   make(chan struct{}),
+		recent: recent{all: &h.recents},
 	}
 }
 
-// run is the hub goroutine. Each pass takes all that has been put into the inbox,
-// publishes all that has come back from the journal, and then wakes who watches the logs, once:
-// the more there is to do, the less a message costs.
-func (r *Room) run() {
-	defer close(r.done)
-	timer := time.NewTimer(time.Hour)
+// run is the hub goroutine. It ends when the room is stopped, or has not been used for
+// idleAfter. Each pass takes all items from the inbox, publishes all messages that have come
+// back from the journal, and then wakes the watchers of the logs once. So the more messages a
+// pass has, the less each of them costs.
+func (r *room) run() {
+	r.begin()
+	timer := time.NewTimer(idleAfter)
 	defer timer.Stop()
-	stop := r.stop
-	for stopping := false; ; {
+	alarm := r.worked.Add(idleAfter) // when timer fires; zero if it has fired
+	for stop := r.stop; ; {
 		items := r.inbox.take()
 		for _, it := range items {
 			it.do(r, it)
 		}
-		clear(items) // for the collector; the slice is used again
-		r.publish()
+		busy := len(items) > 0
+		clear(items) // the slice is used again, and must not keep messages in memory until then
+		busy = r.publish() || busy
 		r.finishLeaving()
 		r.finishFlushes()
-		r.tellPeople(timer)
-		if stopping && len(r.inFlight) == 0 {
+
+		now := time.Now()
+		if busy {
+			r.worked = now
+		}
+		r.tellPeople(now)
+		if stop == nil && len(r.inFlight) == 0 {
+			r.end()
 			return
+		}
+		if r.idle(now) {
+			rests, ends := r.hub.rest(r)
+			if ends {
+				r.hub.forget(r)
+			}
+			if rests { // the room may have a new goroutine already, so do not touch it
+				return
+			}
+		}
+		if due := r.due(now); !due.IsZero() && (alarm.IsZero() || due.Before(alarm)) {
+			alarm = due
+			timer.Reset(due.Sub(now))
 		}
 		select {
 		case <-r.inbox.ready:
 		case <-timer.C:
+			alarm = time.Time{}
 		case <-stop:
-			stopping, stop = true, nil
+			stop = nil
 		}
 	}
 }
 
-// open opens the room in the journal, unless that is done. Who finds that it fails
-// refuses what it was to do; the next in line tries again.
-func (r *Room) open() error {
+// begin prepares the room for run. It waits until the journal has closed the rooms in
+// follows, and makes again what sleep has released.
+func (r *room) begin() {
+	for i, before := range r.follows {
+		if before != nil {
+			<-before
+			r.follows[i] = nil
+		}
+	}
+	r.committedMu.Lock()
+	r.asleep = false
+	r.committedMu.Unlock()
+	if r.inFlight == nil {
+		r.inFlight, r.retries = make(map[*Message]origin), make(map[ID][]item)
+	}
+	r.worked = time.Now()
+}
+
+// end ends a stopped room. If the room was retired, end also closes it in the journal.
+func (r *room) end() {
+	close(r.done)
+	r.hub.mu.Lock()
+	retired := r.retired != nil
+	r.hub.mu.Unlock()
+	if retired {
+		r.hub.forget(r)
+	}
+}
+
+// empty tells whether the room has neither members nor people in presence.
+func (r *room) empty() bool { return len(r.logs) == 0 && r.presence.due().IsZero() }
+
+// idle tells whether the goroutine has had nothing to do for idleAfter. It may then end, if
+// Hub.rest finds that nobody uses the room.
+func (r *room) idle(now time.Time) bool {
+	if !r.empty() || now.Sub(r.worked) < idleAfter {
+		return false
+	}
+	r.worked = now // if somebody does use the room, ask again after idleAfter
+	return true
+}
+
+// due returns when the goroutine must next do something even if nothing comes.
+func (r *room) due(now time.Time) time.Time {
+	if r.empty() {
+		return r.worked.Add(idleAfter)
+	}
+	return r.presence.due()
+}
+
+// sleep prepares the room for the end of its goroutine: deliver will start the goroutine
+// again, and maps and slices are released. If there is an entry or an item already, sleep
+// returns false, and the goroutine must go on. Called with hub.mu held.
+func (r *room) sleep() bool {
+	r.committedMu.Lock()
+	defer r.committedMu.Unlock()
+	if len(r.committed) > 0 || len(r.inFlight) > 0 || !r.inbox.rest() {
+		return false
+	}
+	r.asleep = true
+	r.committed, r.spare = nil, nil
+	r.inFlight, r.retries, r.leavers = nil, nil, nil
+	return true
+}
+
+// unused tells whether nothing was ever stored in the room.
+func (r *room) unused() bool { return r.position.Head == 0 && r.recent.empty() }
+
+// open opens the room in the journal, unless it is open. If opening fails, the current request
+// is refused, and the next one tries again.
+func (r *room) open() error {
 	if r.position.Epoch != "" {
 		return nil
 	}
@@ -88,22 +182,27 @@ func (r *Room) open() error {
 		return err
 	}
 	r.position = opened.Position
-	now := time.Now()
 	for _, was := range opened.Recent {
-		r.recent.add(was, now)
+		r.recent.add(was)
 	}
+	r.recent.forget(time.Now())
 	return nil
 }
 
-// deliver takes an entry from the journal, in whatever goroutine.
-func (r *Room) deliver(e Entry) {
+// deliver takes an entry from the journal. Any goroutine may call it.
+func (r *room) deliver(e Entry) {
 	r.committedMu.Lock()
 	r.committed = append(r.committed, e)
+	asleep := r.asleep
 	r.committedMu.Unlock()
 	r.inbox.signal()
+	if asleep {
+		r.hub.wake(r)
+	}
 }
 
-func (r *Room) say(it item) {
+// say hands a message to the journal, unless its id is known.
+func (r *room) say(it item) {
 	m, from := it.message, it.origin
 	if err := r.open(); err != nil {
 		r.inbox.done(m.Size())
@@ -117,7 +216,7 @@ func (r *Room) say(it item) {
 			from.repeated(m, was)
 			return
 		}
-		if retries, inFlight := r.retries[m.ID]; inFlight { // its outcome answers the retry as well
+		if retries, inFlight := r.retries[m.ID]; inFlight { // this retry gets the outcome of the first message
 			from.await(+1)
 			r.retries[m.ID] = append(retries, it)
 			return
@@ -132,22 +231,12 @@ func (r *Room) say(it item) {
 	r.hub.journal.Append(r.name, m)
 }
 
-// answerRetries calls answer for each retry of a message that has come back.
-func (r *Room) answerRetries(id ID, answer func(origin, *Message)) {
-	for _, it := range r.retries[id] {
-		it.await(-1)
-		r.inbox.done(it.message.Size())
-		answer(it.origin, it.message)
-	}
-	delete(r.retries, id)
-}
-
-func (r *Room) flush(it item) {
+func (r *room) flush(it item) {
 	r.flushes = append(r.flushes, it)
 }
 
-// finishFlushes answers those who wait for everything to be published.
-func (r *Room) finishFlushes() {
+// finishFlushes answers the calls of Hub.Flush once everything is published.
+func (r *room) finishFlushes() {
 	if len(r.inFlight) > 0 {
 		return
 	}
@@ -155,102 +244,4 @@ func (r *Room) finishFlushes() {
 		it.reply(nil, nil)
 	}
 	r.flushes = nil
-}
-
-// publish appends what has come back from the journal to the logs and wakes those who
-// watch one that grew.
-func (r *Room) publish() {
-	r.committedMu.Lock()
-	entries := r.committed
-	r.committed, r.spare = r.spare[:0], entries
-	r.committedMu.Unlock()
-	if len(entries) == 0 {
-		return
-	}
-	freed, messages, deliveries, newest := 0, 0, 0, time.Duration(0)
-	for _, e := range entries {
-		from, own := r.inFlight[e.Message]
-		if own {
-			delete(r.inFlight, e.Message)
-			freed += e.Message.Size()
-			from.await(-1)
-		}
-		if e.Err != nil {
-			r.refuse(e, from)
-			continue
-		}
-		if e.Repeated {
-			if own {
-				r.repeat(e.Message, from)
-			}
-			continue
-		}
-		deliveries += r.append(e.Message)
-		messages++
-		newest = from.since
-		if from.reply != nil {
-			from.reply(e.Message, nil)
-		}
-	}
-	clear(entries)
-	if newest == 0 { // another process has taken it up, by a clock of its own
-		newest = r.hub.clock()
-	}
-	if r.name != probeRoom {
-		r.hub.counters.published(messages, deliveries)
-	}
-	for _, l := range r.logs {
-		if l.grown {
-			l.grown = false
-			l.newest.Store(int64(newest))
-			l.watchers.wake()
-		}
-	}
-	r.inbox.done(freed)
-}
-
-// append puts one message at the end of every log that shows it, and returns how many
-// members those have.
-func (r *Room) append(m *Message) (members int) {
-	if !m.Transient {
-		r.position.Head = m.Seq
-	}
-	for _, l := range r.logs {
-		if l.append(m, r.hub.opts.ChunkBytes, &r.hub.logBytes) {
-			l.grown = true
-			members += l.members
-		}
-		for l.bytes > r.hub.opts.LogBytes || r.hub.logBytes.Load() > int64(r.hub.opts.TotalLogBytes) {
-			if !l.evict(&r.hub.logBytes) {
-				break
-			}
-		}
-	}
-	if m.Idempotent {
-		was := r.recent.add(Stored{m.ID, m.Seq, m.Prev, m.At}, time.Now())
-		r.answerRetries(m.ID, func(from origin, retry *Message) {
-			r.hub.counters.repeated.Add(1)
-			from.repeated(retry, was)
-		})
-	}
-	return members
-}
-
-// repeat answers the sender of a message that another process has had stored before, and
-// those who retried meanwhile.
-func (r *Room) repeat(m *Message, from origin) {
-	was := Stored{m.ID, m.Seq, m.Prev, m.At}
-	r.hub.counters.repeated.Add(1)
-	from.repeated(m, was)
-	r.answerRetries(m.ID, func(from origin, retry *Message) { from.repeated(retry, was) })
-}
-
-// refuse tells the sender, and those who retried meanwhile, that the journal did not
-// take a message.
-func (r *Room) refuse(e Entry, from origin) {
-	m := e.Message
-	from.refused(m, e.Err)
-	if m.Idempotent {
-		r.answerRetries(m.ID, func(from origin, retry *Message) { from.refused(retry, e.Err) })
-	}
 }

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/doyasa/doyasa/hub"
-	"github.com/doyasa/doyasa/internal/journaltest"
+	"github.com/doyasa/doyasa/hub/journaltest"
 )
 
-// A retry is answered to its sender alone, with the place of the first, also when the
-// message itself is no longer kept.
+// A retry is answered to its sender alone, with the place of the first message, also when
+// that one is no longer kept.
 func TestRetryOutlivesTheMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := hub.New(hub.Options{Journal: hub.NewMemory(hub.MemoryOptions{Messages: 3})})
@@ -50,7 +50,7 @@ func TestRetryOutlivesTheMessage(t *testing.T) {
 	})
 }
 
-// Retries of a message that is with the journal wait for its outcome.
+// Retries of a message that is at the journal wait for its outcome.
 func TestRetryInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refuse := errRefused
@@ -73,7 +73,7 @@ func TestRetryInFlight(t *testing.T) {
 			t.Errorf("told %+v, want Refused twice", n)
 		}
 
-		refuse = nil // what was refused may be said again
+		refuse = nil // a refused message may be said again
 		m.Say(retry(1, "x"))
 		m.Say(retry(1, "x"))
 		synctest.Wait()
@@ -111,7 +111,7 @@ func TestRetryOfATransientMessage(t *testing.T) {
 	})
 }
 
-// Without Idempotent an id is only a name.
+// A message that is not Idempotent is stored as often as it is said.
 func TestNoDeduplicationUnlessAsked(t *testing.T) {
 	h := hub.New(hub.Options{})
 	defer h.Close()
@@ -122,9 +122,9 @@ func TestNoDeduplicationUnlessAsked(t *testing.T) {
 	}
 }
 
-// Left comes when all that was said is in the log, in front of End, and all retries are
-// answered; nothing comes after it.
-func TestLeaveBehindEverythingSaid(t *testing.T) {
+// Left comes when everything that was said is in the log before End and all retries are
+// answered. Nothing comes after it.
+func TestLeaveAfterEverythingSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := journaltest.NewAsync(journaltest.Options{Held: true})
 		h := hub.New(hub.Options{Journal: j})
@@ -189,7 +189,7 @@ func TestJoinStandsAtTheHead(t *testing.T) {
 	})
 }
 
-// Of one pass everybody is woken once, however many messages there are.
+// A pass wakes each member once, however many messages it publishes.
 func TestOneWakeForManyMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := hub.New(hub.Options{})
@@ -254,13 +254,13 @@ func TestJournalDoesNotOpen(t *testing.T) {
 		if got := h.InboxBytes(room); got != 0 {
 			t.Errorf("the inbox holds %d bytes, want 0", got)
 		}
-		if got := publish(t, h, room, retry(1, "x")); got.Seq != 1 { // the next in line tries again
+		if got := publish(t, h, room, retry(1, "x")); got.Seq != 1 { // the next request tries again
 			t.Errorf("Publish = Seq %d, want 1", got.Seq)
 		}
 	})
 }
 
-// What other processes say is shown and remembered like one's own.
+// Messages of other processes are shown and remembered like those of this one.
 func TestOtherProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := journaltest.NewAsync(journaltest.Options{Stride: 5})

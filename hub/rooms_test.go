@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/doyasa/doyasa/hub"
-	"github.com/doyasa/doyasa/internal/journaltest"
+	"github.com/doyasa/doyasa/hub/journaltest"
 )
 
-// At the bound the room that has been empty longest goes, never the default one and
-// never one with somebody in it.
+// At the bound the room that has been empty longest retires, but never the default room or
+// a room in use.
 func TestRoomsRetire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := hub.New(hub.Options{DefaultRoom: "default", MaxRooms: 4})
@@ -22,7 +22,7 @@ func TestRoomsRetire(t *testing.T) {
 			t.Helper()
 			got := h.Rooms()
 			for _, name := range want {
-				if !got[name] {
+				if _, exists := got[name]; !exists {
 					t.Errorf("rooms %v, want %v", got, want)
 				}
 				delete(got, name)
@@ -97,8 +97,7 @@ func TestNoBoundOnRooms(t *testing.T) {
 	}
 }
 
-// A room whose journal has not answered is not idle, though its publisher has gone: to
-// wait for it would stop the whole hub.
+// A room whose journal has not answered is in use, also when its publisher has given up.
 func TestRoomWithAMessageInFlightIsNotRetired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := journaltest.NewAsync(journaltest.Options{Held: true})

@@ -6,24 +6,29 @@ import (
 	"time"
 )
 
-// Stats is what a hub holds and has done, for whoever runs it. What is counted in all
-// only grows. The probes of [Hub.Ping] are left out.
+// Stats are figures of a hub for a monitor. The probes of [Hub.Ping] are left out.
 type Stats struct {
-	Rooms    int   // that exist, also empty ones
-	Members  int   // who have their place in a log
-	LogBytes int64 // wire bytes that all logs hold
+	// These figures are as of now.
+	Rooms      int   // rooms that exist, including empty ones
+	Members    int   // members that have joined and not left
+	LogBytes   int64 // wire bytes that all logs hold
+	Remembered int   // ids by which a retry is recognised
 
-	Messages   int64 // published
-	Repeated   int64 // retries answered instead of being published
-	Deliveries int64 // messages published, each as often as there were members whose log shows it
+	// These figures count since the hub was made.
+	Messages       int64 // published messages
+	Repeated       int64 // retries that were answered and not published again
+	Deliveries     int64 // published messages, each counted once for each member whose log shows it
+	ForgottenEarly int64 // ids that were forgotten only because all rooms together had more than RecentTotal
 
-	// Batches counts the passes of hub goroutines by how many messages each published:
-	// Batches[i] those with less than 2^i of them and at least half as many. What is
-	// published in one pass is due to each member at once.
+	// Batches counts the passes of hub goroutines by the number of messages that a pass has
+	// published. Batches[i] counts passes with at least 2^(i-1) and less than 2^i messages.
+	// The last entry also counts all larger passes. All messages of a pass become due to the
+	// members at once.
 	Batches [12]int64
 }
 
-// counters are added to by hub goroutines, a few times a pass and never per member.
+// counters are atomic, because the goroutines of all rooms add to them. They do so a few times
+// in each pass and not for each member, so the counters cost little.
 type counters struct {
 	members    atomic.Int64
 	messages   atomic.Int64
@@ -42,14 +47,18 @@ func (c *counters) published(messages, deliveries int) {
 	c.batches[min(bits.Len(uint(messages)), len(c.batches)-1)].Add(1)
 }
 
-// Stats may be called from any goroutine, and costs what reading some numbers costs.
+// Stats may be called from any goroutine. It does not wait for the goroutine of a room.
 func (h *Hub) Stats() Stats {
+	remembered, early := h.recents.held()
 	s := Stats{
 		Members:    int(h.counters.members.Load()),
 		LogBytes:   h.logBytes.Load(),
 		Messages:   h.counters.messages.Load(),
 		Repeated:   h.counters.repeated.Load(),
 		Deliveries: h.counters.deliveries.Load(),
+
+		Remembered:     remembered,
+		ForgottenEarly: early,
 	}
 	for i := range s.Batches {
 		s.Batches[i] = h.counters.batches[i].Load()
@@ -63,26 +72,26 @@ func (h *Hub) Stats() Stats {
 	return s
 }
 
-// Has tells whether a room exists just now, or has history in a journal that answers at
-// once.
-func (h *Hub) Has(room string) bool {
+// Has tells whether a room exists now, or has a history in the journal. If the journal does
+// not answer before its Page returns, Has takes the room for one without a history.
+func (h *Hub) Has(name string) bool {
 	h.mu.Lock()
-	exists := h.rooms[room] != nil
+	exists := h.rooms[name] != nil
 	h.mu.Unlock()
 	if exists {
 		return true
 	}
 	var kept atomic.Bool
-	h.journal.Page(room, PageQuery{After: 1<<53 - 1, Limit: 1}, func(p Page, err error) { kept.Store(err == nil && p.Head > 0) })
+	h.journal.Page(name, PageQuery{After: 1<<53 - 1, Limit: 1}, func(p Page, err error) { kept.Store(err == nil && p.Head > 0) })
 	return kept.Load()
 }
 
-// clock is the time since the hub was made, which never jumps.
+// clock returns the time since the hub was made. It is monotonic.
 func (h *Hub) clock() time.Duration { return time.Since(h.began) }
 
-// Latency is how long ago the room took up the newest of the messages in front of the
-// cursor, if the cursor stands at the end of the log: right after a write, how long that
-// message took to get there. For the owner alone, after Joined.
+// Latency returns how long ago the room received the newest message before the cursor. It
+// returns false if the cursor is not at the end of the log. If Latency is called right after
+// a write, the result is the time from the inbox to the socket. Valid after Joined.
 func (m *Member) Latency() (time.Duration, bool) {
 	if m.cursor.Lag() > 0 {
 		return 0, false
@@ -90,11 +99,11 @@ func (m *Member) Latency() (time.Duration, bool) {
 	return m.room.hub.clock() - time.Duration(m.cursor.log.newest.Load()), true
 }
 
-// Evicted tells that the log has let go of the chunk in which the cursor stands, so that
-// the cursor alone keeps it in memory.
+// Evicted tells whether the log has dropped the cursor's chunk. Then only cursors keep the
+// chunk in memory.
 func (c *Cursor) Evicted() bool { return c.chunk.next.Load() == cut }
 
-// Lag is how many bytes lie between the cursor and the end of the log.
+// Lag is the number of bytes between the cursor and the end of the log.
 func (c *Cursor) Lag() int64 {
 	tail := c.log.tail.Load()
 	return tail.base + tail.published.Load() - c.Offset()

@@ -2,19 +2,19 @@ package hub
 
 import "sync"
 
-// A Waker is woken when a log has grown. Wake is called from the hub goroutine, must not
-// block, and must not call back into the hub. It is a type that can be a map's key, such as a
-// pointer.
+// A Waker is woken when a log has grown. The hub goroutine calls Wake, which must not block
+// and must not call the hub. The Waker's type must be usable as the key of a map. A pointer
+// is, for example.
 type Waker = interface{ Wake() }
 
-// watchers are whom a log wakes, and for how many members each. A member's own Owner watches
-// from its join on; [Member.Watch] lets somebody else stand in for it.
+// watchers are the Wakers of a log, each with the number of members that it watches for. When
+// a member joins, its Owner becomes its watcher. [Member.Watch] replaces it with another Waker.
 type watchers struct {
 	mu    sync.Mutex
 	count map[Waker]int // guarded by mu
 }
 
-// wake tells each of them once.
+// wake wakes each Waker once.
 func (ws *watchers) wake() {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -23,7 +23,7 @@ func (ws *watchers) wake() {
 	}
 }
 
-// set makes w the watcher of m, nil none.
+// set makes w the watcher of m. A nil w removes the watcher for good, because m has left.
 func (ws *watchers) set(m *Member, w Waker) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

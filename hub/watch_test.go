@@ -18,8 +18,8 @@ func (c *counter) count() int {
 	return n
 }
 
-// Whoever watches for many is woken once for all of them, until the last has left, and
-// their owners are not.
+// A Waker that watches for many members is woken once for all of them, until the last has
+// left. Their owners are not woken.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := hub.New(hub.Options{})

@@ -7,26 +7,26 @@ import (
 	"strconv"
 )
 
-// Limits bounds what one message of the peer may cost. A zero means no limit.
+// Limits bounds what one message of the peer may cost. Zero means no limit.
 type Limits struct {
-	MessageBytes int64 // payload of a message, all fragments together; beyond it the connection fails with 1009
-	Fragments    int   // frames of a message; beyond it the connection fails with 1008
+	MessageBytes int64 // payload bytes of a message, all fragments together; a longer message fails the connection with 1009
+	Fragments    int   // frames of a message; one more frame fails the connection with 1008
 }
 
-// Event is what an [Assembler] has found: a whole message ([OpText], [OpBinary]) or a control frame ([OpPing], [OpPong],
-// [OpClose]). The zero Event, whose Opcode is [OpContinuation], means that nothing is complete yet.
+// Event is a whole message ([OpText], [OpBinary]) or a control frame ([OpPing], [OpPong], [OpClose]) that an [Assembler] has found. The
+// zero Event, whose Opcode is [OpContinuation], means that nothing is complete yet.
 type Event struct {
 	Opcode  Opcode
-	Payload []byte    // unmasked; lies in the bytes given to Next and is valid until the next call, unless Own
-	Own     bool      // Payload lies in a buffer of its own, and that is the receiver's from now on
+	Payload []byte    // unmasked; unless Own is set, it lies in the bytes given to Next, and is valid until the next call
+	Own     bool      // Payload lies in a buffer that belongs to the receiver of the Event from now on
 	Code    CloseCode // of a Close frame; CloseNoStatusReceived when it has none
 	Reason  string    // of a Close frame
 }
 
-// Assembler turns the bytes of one direction of a connection, cut anywhere, into events. It holds every rule that needs more
-// than one header to judge: masking by role, fragmentation, text, limits, and the end after a Close frame.
+// Assembler turns the bytes of one direction of a connection into events. The bytes may arrive in pieces of any size. It checks the rules
+// that need more than one header: masking by role, fragmentation, text, limits, and that bytes after a Close frame are ignored.
 //
-// While it is between messages it holds no buffer.
+// Between messages it holds no buffer, except one from Reuse.
 type Assembler struct {
 	// OnHeader, if set before the first call to Next, is called with every legal frame header, before the frame's payload.
 	OnHeader func(Header)
@@ -36,11 +36,11 @@ type Assembler struct {
 	limits Limits
 
 	// The frame being read.
-	partial    [MaxHeaderLen]byte // a header of which only the beginning has come
+	partial    [MaxHeaderLen]byte // the beginning of a header whose rest has not come yet
 	partialLen uint8              //
-	inFrame    bool               // header is whole, its payload is not
+	inFrame    bool               // the header has come, and a part of the payload is missing
 	header     Header             //
-	offset     int                // of the next payload byte in the masking key
+	offset     int                // the offset of the next payload byte, mod 4, which is its place in the masking key
 	missing    int64              // bytes of payload still to come
 	control    []byte             // the beginning of a control frame's payload
 
@@ -48,6 +48,7 @@ type Assembler struct {
 	opcode    Opcode // OpText or OpBinary; OpContinuation between messages
 	fragments int    // frames so far
 	message   []byte // payload so far
+	spare     []byte // a buffer from Reuse for the next message that comes in pieces
 	text      utf8Checker
 
 	// The end.
@@ -60,23 +61,31 @@ func NewAssembler(role Role, limits Limits) *Assembler {
 	return &Assembler{role: role, limits: limits}
 }
 
-// Buffered returns the bytes of memory held for what is not complete: the pieces of a message, or of a control frame. It is at
-// most twice what has been received of them (64 bytes at least), and 0 between messages.
+// Buffered returns how many bytes of memory the pieces of an incomplete message and of an incomplete control frame take. That is at most
+// twice the bytes that have been received of them (64 bytes at least), and 0 between messages. A buffer from Reuse counts with its whole
+// capacity while a message is in it.
 func (a *Assembler) Buffered() int { return cap(a.message) + cap(a.control) }
 
-// Between reports whether what has been consumed ends between two messages, with nothing kept of either. Then the Assembler is as
-// good as a new one, so few of them can serve many connections that are mostly idle.
+// Reuse gives the Assembler a buffer for the next message that comes in pieces. Usually this is the Payload of an [Event] with Own that
+// the receiver no longer needs. The caller must not use the buffer afterwards. Reuse saves an allocation for each large message.
+func (a *Assembler) Reuse(buffer []byte) { a.spare = buffer[:0] }
+
+// Between reports whether the bytes so far end between two messages. Then the Assembler has the state of a new one, and may be used for
+// another connection. So a few Assemblers can serve many connections that are mostly idle.
 func (a *Assembler) Between() bool {
 	return a.err == nil && !a.closed && !a.inFrame && a.partialLen == 0 && a.opcode == OpContinuation && a.control == nil
 }
 
-// Next consumes b up to the end of the next event and returns the event with the rest of b. When b ends first it is
-// consumed whole, and the Event is the zero one: call Next for as long as there are bytes, then read more.
+// Next consumes b up to the end of the next event, and returns the event and the rest of b. If b ends before the event does, Next
+// consumes all of b and returns the zero Event. So call Next while there are bytes left, then read more.
 //
-// A payload that lies whole in b is unmasked there and not copied; what must be kept is copied, so b is free for reuse at the next
-// call. A [*ProtocolError] means that the connection must be failed; then, and at every later call, Next returns that error alone.
-// After a Close frame everything is consumed and ignored (§5.5.1).
+// A payload that lies whole in b is unmasked in place and not copied. Next copies the pieces that it must keep, so the caller may reuse b
+// for the next call. A [*ProtocolError] means that the connection must be failed. Then Next returns no event, and every later call returns
+// the same error. After a Close frame Next ignores all bytes (§5.5.1).
 func (a *Assembler) Next(b []byte) (ev Event, rest []byte, err error) {
+	if p, n := a.wholeMessage(b); n > 0 {
+		return Event{Opcode: Opcode(b[0] & opcodeBits), Payload: p}, b[n:], nil
+	}
 	for a.err == nil && !a.closed {
 		if !a.inFrame {
 			n, err := a.readHeader(b)
@@ -106,21 +115,21 @@ func (a *Assembler) Next(b []byte) (ev Event, rest []byte, err error) {
 	return Event{}, nil, a.err
 }
 
-// fail ends the connection for good, and lets the buffers go.
+// fail ends the connection for good and drops the buffers.
 func (a *Assembler) fail(err error) {
 	a.err = err
-	a.message, a.control = nil, nil
+	a.message, a.control, a.spare = nil, nil, nil
 }
 
-// readHeader reads the header that begins in the bytes kept from before, if any, and goes on in b. It returns how much of b it
-// took; unless the header is whole then, and a.inFrame, that is everything.
+// readHeader reads a header, whose beginning may be in a.partial, and returns how many bytes of b it took. If the header is whole then,
+// readHeader sets a.inFrame. Otherwise it has taken all of b.
 func (a *Assembler) readHeader(b []byte) (n int, err error) {
 	src := b
 	kept := int(a.partialLen)
 	if kept > 0 {
 		src = a.partial[:kept+copy(a.partial[kept:], b)]
 	}
-	// The rules that two bytes suffice for come first, so that the error does not depend on how the stream is cut.
+	// Rules about the first two bytes are checked first, so that the error does not depend on how the stream is cut.
 	if len(src) >= 2 {
 		if err := a.admit(src[0], src[1]); err != nil {
 			return 0, err
@@ -147,7 +156,7 @@ func (a *Assembler) readHeader(b []byte) (n int, err error) {
 	return n - kept, nil
 }
 
-// admit judges the first two bytes of a header by what has gone before it.
+// admit checks the first two bytes of a header against the role and the message in progress.
 func (a *Assembler) admit(first, second byte) error {
 	op := Opcode(first & opcodeBits)
 	masked := second&maskBit != 0
@@ -166,7 +175,7 @@ func (a *Assembler) admit(first, second byte) error {
 	return nil
 }
 
-// admitLength counts a data frame in and judges it by the limits, before a byte of its payload is read.
+// admitLength counts a data frame and checks it against the limits, before its payload is read.
 func (a *Assembler) admitLength(h Header) error {
 	if h.Opcode != OpContinuation {
 		a.opcode = h.Opcode
@@ -176,13 +185,13 @@ func (a *Assembler) admitLength(h Header) error {
 		return &ProtocolError{ClosePolicyViolation, "7.4.1", "message of more than " + strconv.Itoa(limit) + " fragments"}
 	}
 	limit := a.maxMessage()
-	if h.PayloadLen > limit-int64(len(a.message)) { // a subtraction: the sum could overflow
+	if h.PayloadLen > limit-int64(len(a.message)) { // subtract, because a sum could overflow
 		return &ProtocolError{CloseMessageTooBig, "7.4.1", "message of more than " + strconv.FormatInt(limit, 10) + " bytes"}
 	}
 	return nil
 }
 
-// maxMessage is the most payload a message may have: the limit, or without one what a slice can hold.
+// maxMessage returns the longest payload that a message may have: the limit, or the longest slice if there is no limit.
 func (a *Assembler) maxMessage() int64 {
 	if limit := a.limits.MessageBytes; limit > 0 {
 		return min(limit, math.MaxInt)
@@ -190,7 +199,7 @@ func (a *Assembler) maxMessage() int64 {
 	return math.MaxInt
 }
 
-// readPayload takes the next piece of the frame's payload, or the whole of it, which may be empty. It returns the zero Event
+// readPayload takes the next piece of the frame's payload, which may be the whole payload, and may be empty. It returns the zero Event
 // unless the piece ends a control frame or a message.
 func (a *Assembler) readPayload(p []byte) (Event, error) {
 	if a.header.Masked {
@@ -204,7 +213,7 @@ func (a *Assembler) readPayload(p []byte) (Event, error) {
 	return a.readData(p)
 }
 
-// readControl takes a piece of a control frame, which may stand between the fragments of a message and leaves that alone (§5.5).
+// readControl takes a piece of a control frame. The frame may come between the fragments of a message, which it does not change (§5.5).
 func (a *Assembler) readControl(p []byte) (Event, error) {
 	if a.inFrame || a.control != nil {
 		a.control = append(a.control, p...)
@@ -223,11 +232,11 @@ func (a *Assembler) readControl(p []byte) (Event, error) {
 		return Event{}, err
 	}
 	a.closed = true
-	a.message = nil // a message cut short by the Close will never be whole
+	a.message, a.spare = nil, nil // after the Close frame an incomplete message never becomes whole
 	return ev, nil
 }
 
-// readData takes a piece of a data frame. A message that came in one piece is passed on where it lies.
+// readData takes a piece of a data frame. A message that came in one piece is not copied.
 func (a *Assembler) readData(p []byte) (Event, error) {
 	if a.opcode == OpText && !a.text.write(p) {
 		return Event{}, &ProtocolError{CloseInvalidFramePayloadData, "8.1", "text is not UTF-8"}
@@ -249,9 +258,13 @@ func (a *Assembler) readData(p []byte) (Event, error) {
 	return ev, nil
 }
 
-// grow makes room for n more bytes of the message: the next power of two above what has come. What a header promises never
-// makes it larger, only smaller, so that it stops at what the message can still become.
+// grow makes space for n more bytes of the message. The capacity is the next power of two above the bytes that have come, but at most the
+// longest that the message may still become. The length that a header announces does not make the buffer larger, because the payload may
+// never come.
 func (a *Assembler) grow(n int) {
+	if a.message == nil {
+		a.message, a.spare = a.spare, nil
+	}
 	need := len(a.message) + n
 	if need <= cap(a.message) {
 		return

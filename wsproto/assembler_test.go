@@ -469,3 +469,73 @@ func TestOwn(t *testing.T) {
 		t.Errorf("later it is %q, want it as it was", ev.Payload)
 	}
 }
+
+// TestReuse: a buffer given back takes the next message that comes in pieces, if that fits, and is nobody's before and after.
+func TestReuse(t *testing.T) {
+	a := NewAssembler(RoleClient, Limits{MessageBytes: 1 << 20})
+	inPieces := func(payload []byte) Event {
+		t.Helper()
+		wire := AppendFrame(nil, Header{Fin: true, Opcode: OpBinary}, payload)
+		for _, piece := range [][]byte{wire[:len(wire)/3], wire[len(wire)/3 : len(wire)/2]} {
+			if _, _, err := a.Next(piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ev, _, err := a.Next(wire[len(wire)/2:])
+		if err != nil || !ev.Own || !bytes.Equal(ev.Payload, payload) {
+			t.Fatalf("%d bytes, own %v, %v; want the %d sent, in a buffer of their own", len(ev.Payload), ev.Own, err, len(payload))
+		}
+		return ev
+	}
+	first := inPieces(bytes.Repeat([]byte{1}, 1000))
+	a.Reuse(first.Payload)
+	if a.Buffered() != 0 || !a.Between() {
+		t.Errorf("Buffered() = %d, Between() = %v with a buffer for reuse; want 0, true", a.Buffered(), a.Between())
+	}
+	second := inPieces(bytes.Repeat([]byte{2}, 900))
+	if &second.Payload[0] != &first.Payload[0] {
+		t.Error("the buffer given back is not used")
+	}
+	third := inPieces(bytes.Repeat([]byte{3}, 900))
+	if &third.Payload[0] == &second.Payload[0] {
+		t.Error("the buffer given back is used twice")
+	}
+	a.Reuse(third.Payload)
+	inPieces(bytes.Repeat([]byte{4}, 5000)) // too large for it
+
+	ev := inPieces(make([]byte, 5000))
+	begin, end := []byte{0x82, 0x03, 'a'}, []byte("bc")
+	if n := testing.AllocsPerRun(100, func() {
+		a.Reuse(ev.Payload)
+		a.Next(begin)
+		ev, _, _ = a.Next(end)
+	}); n != 0 || string(ev.Payload) != "abc" {
+		t.Errorf("%q with %v allocations, want abc and none", ev.Payload, n)
+	}
+}
+
+// BenchmarkAssemblerBatch reads a buffer full of messages, as under load.
+func BenchmarkAssemblerBatch(b *testing.B) {
+	for _, role := range []Role{RoleServer, RoleClient} {
+		for _, n := range []int{16, 64, 125, 126} {
+			var wire []byte
+			const messages = 64
+			for range messages {
+				h := Header{Fin: true, Opcode: OpText, Masked: role == RoleServer}
+				wire = AppendFrame(wire, h, bytes.Repeat([]byte{'a'}, n)) // a masking key of zeros: Next may unmask it again and again
+			}
+			b.Run(fmt.Sprintf("role=%d/message=%d", role, n), func(b *testing.B) {
+				a := NewAssembler(role, Limits{MessageBytes: 1 << 20, Fragments: 1024})
+				b.ReportAllocs()
+				for done := 0; done < b.N; done += messages {
+					for rest := wire; len(rest) > 0; {
+						var err error
+						if _, rest, err = a.Next(rest); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			})
+		}
+	}
+}

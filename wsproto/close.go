@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// CloseCode is the status code of a Close frame: why the connection ends (§7.4).
+// CloseCode is the status code of a Close frame. It says why the connection ends (§7.4).
 type CloseCode uint16
 
 // The codes of IANA's WebSocket Close Code Number Registry.
@@ -29,8 +29,8 @@ const (
 	CloseTLSHandshake            CloseCode = 1015 // §7.4.1, never sent: stands for a failed TLS handshake
 )
 
-// Valid reports whether c may stand in a Close frame: a registered code that is not kept for local use, or one of the ranges
-// 3000 to 3999, for libraries and frameworks, and 4000 to 4999, for private use (§7.4.2).
+// Valid reports whether c may be sent in a Close frame. That is so for registered codes that are not reserved for local use, for 3000 to
+// 3999, which are for libraries and frameworks, and for 4000 to 4999, which are for private use (§7.4.2).
 func (c CloseCode) Valid() bool {
 	switch c {
 	case CloseReserved, CloseNoStatusReceived, CloseAbnormalClosure:
@@ -39,12 +39,12 @@ func (c CloseCode) Valid() bool {
 	return c >= CloseNormalClosure && c <= CloseBadGateway || c >= 3000 && c <= 4999
 }
 
-// maxReason is what the two bytes of the code leave of a control frame, in bytes.
+// maxReason is the length of the longest reason in bytes: a control payload without the two bytes of the code.
 const maxReason = MaxControlPayload - 2
 
-// AppendClosePayload appends the payload of a Close frame to dst: the code, then the reason, cut between two characters when it
-// is longer than 123 bytes, with U+FFFD in place of what is not UTF-8. A code that may not be sent, such as 0 or
-// [CloseNoStatusReceived], makes the payload empty, which a Close frame's may be.
+// AppendClosePayload appends the payload of a Close frame to dst: the code, then the reason. A reason of more than 123 bytes is cut
+// between two characters, and bytes that are not UTF-8 are replaced with U+FFFD. A code that may not be sent, such as 0 or
+// [CloseNoStatusReceived], makes an empty payload, which a Close frame may have.
 func AppendClosePayload(dst []byte, code CloseCode, reason string) []byte {
 	if !code.Valid() {
 		return dst
@@ -59,6 +59,19 @@ func AppendClosePayload(dst []byte, code CloseCode, reason string) []byte {
 	}
 	dst = binary.BigEndian.AppendUint16(dst, uint16(code))
 	return append(dst, reason...)
+}
+
+// AppendCloseFrame appends a whole Close frame to dst, with the payload that [AppendClosePayload] makes of code and reason. A client
+// gives the masking key, drawn from a strong random source; a server gives nil, and the frame is not masked (§5.1).
+//
+// To answer the Close frame of the peer, give the Code of its [Event] and no reason: [CloseNoStatusReceived] makes an empty frame.
+func AppendCloseFrame(dst []byte, key *[4]byte, code CloseCode, reason string) []byte {
+	h := Header{Fin: true, Opcode: OpClose}
+	if key != nil {
+		h.Masked, h.MaskingKey = true, *key
+	}
+	var payload [MaxControlPayload]byte // stays on the stack
+	return AppendFrame(dst, h, AppendClosePayload(payload[:0], code, reason))
 }
 
 // ParseClosePayload reads the payload of a Close frame (§5.5.1). An empty one gives [CloseNoStatusReceived]. It returns a

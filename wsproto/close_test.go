@@ -70,6 +70,46 @@ func TestAppendClosePayload(t *testing.T) {
 	}
 }
 
+// TestAppendCloseFrame: a server's frame is not masked, a client's is, and both have the payload that AppendClosePayload makes.
+func TestAppendCloseFrame(t *testing.T) {
+	key := [4]byte{0x37, 0xFA, 0x21, 0x3D}
+	long := strings.Repeat("ど", 42)
+	tests := []struct {
+		name   string
+		key    *[4]byte
+		code   CloseCode
+		reason string
+		want   string
+	}{
+		{"a server's", nil, CloseGoingAway, "bye", "\x88\x05\x03\xe9bye"},
+		{"a client's", &key, CloseGoingAway, "bye", "\x88\x85\x37\xfa\x21\x3d\x34\x13\x43\x44\x52"},
+		{"a server's answer to an empty one", nil, CloseNoStatusReceived, "", "\x88\x00"},
+		{"a client's answer to an empty one", &key, CloseNoStatusReceived, "", "\x88\x80\x37\xfa\x21\x3d"},
+		{"a code that may not be sent", nil, CloseAbnormalClosure, "x", "\x88\x00"},
+		{"a long reason", nil, ClosePolicyViolation, long, "\x88\x7d\x03\xf0" + long[:123]},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := AppendCloseFrame([]byte("before"), tt.key, tt.code, tt.reason)
+			if string(got) != "before"+tt.want {
+				t.Errorf("AppendCloseFrame(%v, %d, %q) = % x, want % x", tt.key, tt.code, tt.reason, got[len("before"):], tt.want)
+			}
+			role := RoleServer
+			if tt.key == nil {
+				role = RoleClient
+			}
+			ev, rest, err := NewAssembler(role, Limits{}).Next(got[len("before"):])
+			if err != nil || ev.Opcode != OpClose || len(rest) > 0 {
+				t.Errorf("the other side reads %+v, %d bytes more, %v; want a Close frame alone", ev, len(rest), err)
+			}
+		})
+	}
+	dst := make([]byte, 0, MaxHeaderLen+MaxControlPayload)
+	if n := testing.AllocsPerRun(100, func() { AppendCloseFrame(dst, &key, ClosePolicyViolation, long) }); n != 0 {
+		t.Errorf("AppendCloseFrame into capacity allocates %v times, want never", n)
+	}
+}
+
 func TestCloseCodeOf(t *testing.T) {
 	pe := &ProtocolError{CloseMessageTooBig, "7.4.1", "message of more than 8 bytes"}
 	tests := []struct {

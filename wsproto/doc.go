@@ -1,31 +1,31 @@
-// Package wsproto is the WebSocket protocol, RFC 6455, as pure functions and one small state machine over []byte:
-// bytes in, events out, and the bytes of frames and handshakes to send. It speaks for either side of a connection.
+// Package wsproto is the WebSocket protocol, RFC 6455, as pure functions and one small state machine over []byte. It turns received bytes
+// into events, and makes the bytes of frames and handshakes to send. It implements both the server's and the client's side.
 //
 // # What it must not know
 //
-// There is no socket, goroutine, mutex, timer, random source or logger in here, and nothing of net or net/http. Who reads and
-// writes, when, with which deadline, and what a message means, is the caller's business. So every rule of the RFC can be tested
-// with a slice of bytes, and the same codec serves an event loop, a goroutine per connection, a load generator and a fuzzer.
+// There is no socket, goroutine, mutex, timer, random source or logger in this package, and nothing of net or net/http. The caller reads and
+// writes, sets deadlines, and knows what a message means. So every rule of the RFC can be tested with a slice of bytes, and the same
+// codec serves an event loop, a goroutine per connection, a load generator and a fuzzer.
 //
 // # How it is used
 //
-// A server lets [CheckRequest] judge the opening handshake, answers with [AppendResponse], and from then on feeds whatever the
-// socket gives to an [Assembler]:
+// A server lets [CheckRequest] judge the opening handshake and answers with [AppendResponse], or with the status and header that the
+// [*HandshakeError] names. From then on it feeds the bytes of the socket to an [Assembler]:
 //
 //	for len(b) > 0 {
 //		var ev wsproto.Event
 //		if ev, b, err = a.Next(b); err != nil {
-//			return err // answer with a Close frame of CloseCodeOf(err)
+//			return err // send AppendCloseFrame with CloseCodeOf(err), then close the socket
 //		}
 //		switch ev.Opcode {
 //		case wsproto.OpText, wsproto.OpBinary: // a whole message
 //		case wsproto.OpPing: // answer with a pong of the same payload
 //		case wsproto.OpPong:
-//		case wsproto.OpClose: // answer with the same code, then close the socket
+//		case wsproto.OpClose: // send AppendCloseFrame with ev.Code, then close the socket
 //		}
 //	}
 //
-// Frames to send come from [AppendFrame]. A client does the same with [AppendRequest], [ParseResponse], [RoleClient] and masked
+// Frames to send come from [AppendFrame] and [AppendCloseFrame]. A client does the same with [AppendRequest], [ParseResponse], [RoleClient] and masked
 // frames, whose masking keys it must draw from a strong random source (§5.3).
 //
 // # Conventions
@@ -51,6 +51,7 @@
 //	errors.go            what a peer did wrong, and what to tell it (§7.1.7)
 //	utf8.go              UTF-8, checked in pieces (§8.1)
 //	assembler.go         frames become messages (§5.4, §5.5)
+//	whole.go             the fast path for a message in one frame
 //	handshake.go         the opening handshake, server's side (§4.2)
 //	handshake_client.go  the opening handshake, client's side (§4.1)
 //

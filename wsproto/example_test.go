@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -59,12 +60,7 @@ func ExampleAssembler() {
 func echo(w http.ResponseWriter, r *http.Request) {
 	req, err := wsproto.CheckRequest(r.Method, r.ProtoMajor, r.ProtoMinor, r.Header)
 	if he, ok := errors.AsType[*wsproto.HandshakeError](err); ok {
-		if he.Field != "" {
-			w.Header().Set(he.Field, he.Value)
-		}
-		if he.Field == "Upgrade" {
-			w.Header().Set("Connection", "Upgrade")
-		}
+		maps.Copy(w.Header(), he.Header)
 		http.Error(w, he.Detail, he.Status)
 		return
 	}
@@ -85,8 +81,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		for b := buf[:n]; len(b) > 0; {
 			var ev wsproto.Event
 			if ev, b, err = a.Next(b); err != nil {
-				reason := wsproto.AppendClosePayload(nil, wsproto.CloseCodeOf(err), "")
-				conn.Write(wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpClose}, reason))
+				conn.Write(wsproto.AppendCloseFrame(nil, nil, wsproto.CloseCodeOf(err), ""))
 				return
 			}
 			switch ev.Opcode {
@@ -95,8 +90,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 			case wsproto.OpPing:
 				conn.Write(wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpPong}, ev.Payload))
 			case wsproto.OpClose:
-				code := wsproto.AppendClosePayload(nil, ev.Code, "")
-				conn.Write(wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpClose}, code))
+				conn.Write(wsproto.AppendCloseFrame(nil, nil, ev.Code, ""))
 				return
 			}
 		}
@@ -141,16 +135,18 @@ func Example() {
 	// Every frame of a client is masked, with a key of its own.
 	for _, m := range []struct {
 		op      wsproto.Opcode
-		payload []byte
+		payload string
 	}{
-		{wsproto.OpText, []byte("どやさ")},
-		{wsproto.OpPing, []byte("still there?")},
-		{wsproto.OpClose, wsproto.AppendClosePayload(nil, wsproto.CloseNormalClosure, "")},
+		{wsproto.OpText, "どやさ"},
+		{wsproto.OpPing, "still there?"},
 	} {
 		h := wsproto.Header{Fin: true, Opcode: m.op, Masked: true}
 		rand.Read(h.MaskingKey[:])
-		conn.Write(wsproto.AppendFrame(nil, h, m.payload))
+		conn.Write(wsproto.AppendFrame(nil, h, []byte(m.payload)))
 	}
+	var maskingKey [4]byte
+	rand.Read(maskingKey[:])
+	conn.Write(wsproto.AppendCloseFrame(nil, &maskingKey, wsproto.CloseNormalClosure, ""))
 
 	rest, err := io.ReadAll(conn) // a client with more to say would read piece by piece
 	if err != nil {

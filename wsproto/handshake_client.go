@@ -51,7 +51,7 @@ func appendField(dst []byte, name, value string) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendTarget appends what stands between the method and the version, where a space would end it.
+// appendTarget appends the request target. A space or control character would end it, so these are percent-encoded.
 func appendTarget(dst []byte, target string) []byte {
 	const hex = "0123456789ABCDEF"
 	if target == "" {
@@ -70,8 +70,8 @@ func appendTarget(dst []byte, target string) []byte {
 // ParseResponse reads a server's answer to the request with this key and these subprotocols, and returns the subprotocol chosen,
 // "" for none, and the length of the answer in bytes: frames may follow at once.
 //
-// It returns [ErrNeedMore] until the empty line has come, and a [*HandshakeError] when that is not within 16 KiB, or when the answer does
-// not open a WebSocket connection by the rules of §4.1: its Status is then the one that the server gave.
+// It returns [ErrNeedMore] until the empty line has come. It returns a [*HandshakeError] if the empty line does not come within 16 KiB, or
+// if the answer does not open a WebSocket connection by the rules of §4.1. The error's Status is the status in the answer.
 func ParseResponse(b []byte, key string, subprotocols ...string) (subprotocol string, n int, err error) {
 	refuse := func(status int, detail string) (string, int, error) {
 		return "", 0, &HandshakeError{Status: status, Section: "4.1", Detail: detail}
@@ -114,7 +114,7 @@ func ParseResponse(b []byte, key string, subprotocols ...string) (subprotocol st
 	return protocol[0], end + 4, nil
 }
 
-// parseStatusLine reads "HTTP/1.1 101 Switching Protocols"; the words may be missing, not the number.
+// parseStatusLine reads a line such as "HTTP/1.1 101 Switching Protocols". The words after the number may be missing.
 func parseStatusLine(line string) (status int, ok bool) {
 	rest, ok := strings.CutPrefix(line, "HTTP/1.1 ")
 	if !ok || len(rest) < 3 || len(rest) > 3 && rest[3] != ' ' || strings.ContainsFunc(rest, isControl) {
@@ -129,7 +129,7 @@ func parseStatusLine(line string) (status int, ok bool) {
 	return status, true
 }
 
-// isControl tells the characters that no field has (RFC 9110 §5.5).
+// isControl reports whether r is a character that no field may have (RFC 9110 §5.5).
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }
 
 // parseFields reads header lines, each with its CRLF, into a map from names in lower case to values.

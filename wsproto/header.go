@@ -43,8 +43,8 @@ const (
 //
 // It returns [ErrNeedMore] while b is too short, and a [*ProtocolError] as soon as the bytes that are there, two or more, cannot
 // become a legal header: a reserved opcode, a control frame that is fragmented or longer than [MaxControlPayload], a payload
-// length not written in its shortest form or above 2⁶³-1. RSV bits and the MASK bit are returned, not judged: that takes knowing
-// the extensions and the role.
+// length not written in its shortest form or above 2⁶³-1. It returns RSV bits and the MASK bit without a check, because the rules for
+// them depend on the extensions and the role.
 func ParseHeader(b []byte) (h Header, n int, err error) {
 	if len(b) < 2 {
 		return Header{}, 0, ErrNeedMore
@@ -96,8 +96,8 @@ func ParseHeader(b []byte) (h Header, n int, err error) {
 	return h, n, nil
 }
 
-// AppendHeader appends h to dst: the exact inverse of [ParseHeader]. It does not judge h; a header that ParseHeader would refuse
-// makes bytes that it refuses.
+// AppendHeader appends h to dst. It is the exact inverse of [ParseHeader]. It does not check h. If h is not legal, ParseHeader refuses the
+// bytes.
 func AppendHeader(dst []byte, h Header) []byte {
 	first := h.RSV<<rsvShift&rsvBits | uint8(h.Opcode)&opcodeBits
 	if h.Fin {

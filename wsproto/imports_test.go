@@ -13,7 +13,7 @@ import (
 
 // allowedImports is everything the package needs. None of it can open, wait, lock, log or know the time.
 var allowedImports = []string{
-	"bytes", "crypto/sha1", "encoding/base64", "encoding/binary", "errors", "iter", "math", "math/bits", "slices", "strconv",
+	"bytes", "crypto/fips140", "crypto/sha1", "encoding/base64", "encoding/binary", "errors", "iter", "math", "math/bits", "slices", "strconv",
 	"strings", "unicode/utf8",
 }
 

@@ -9,12 +9,12 @@ import (
 // The offset is the place of p[0] in the payload, 0 for a whole one; Mask returns the offset, mod 4, of the byte after p, so a
 // payload can be masked piece by piece.
 //
-// It works on eight bytes at a time, and on eight such words in each round of a long payload.
+// It masks eight bytes at a time, and 64 bytes in each round of a long payload.
 func Mask(key [4]byte, offset int, p []byte) int {
 	next := (offset + len(p)) & 3
 
-	// The key turned so that its lowest byte is the one for p[0], twice. Every step but the last is a multiple of four bytes
-	// long, so it stays right throughout.
+	// The key, twice, rotated so that its lowest byte is the byte for p[0]. Every step but the last is a multiple of four bytes long, so
+	// the rotation stays right.
 	k32 := bits.RotateLeft32(binary.LittleEndian.Uint32(key[:]), -8*(offset&3))
 	k := uint64(k32)<<32 | uint64(k32)
 

@@ -15,13 +15,14 @@ const (
 	OpPong         Opcode = 0xA // §5.5.3
 )
 
-// IsControl reports whether o marks a control frame: one about the connection, allowed between the fragments of a message (§5.5).
+// IsControl reports whether o marks a control frame. Control frames are about the connection, and may come between the fragments of a
+// message (§5.5).
 func (o Opcode) IsControl() bool { return o&0x8 != 0 }
 
 // IsData reports whether o marks a data frame: a message or a fragment of one, continuations included (§5.6).
 func (o Opcode) IsData() bool { return o&0x8 == 0 }
 
-// isReserved reports whether the RFC leaves o to later versions and extensions, none of which is known here.
+// isReserved reports whether the RFC reserves o for later versions and for extensions. This package implements none of these.
 func (o Opcode) isReserved() bool { return o&0x7 > 2 }
 
 // String returns the RFC's word for o in lower case, or "opcode 11" for a reserved one.

@@ -5,14 +5,15 @@ import (
 	"unicode/utf8"
 )
 
-// utf8Checker checks UTF-8 that arrives in pieces cut anywhere, a character's bytes included, and fails at the first byte that
-// cannot be part of any text (§8.1). Its zero value stands at the beginning of a text.
+// utf8Checker checks UTF-8 that arrives in pieces. A piece may end anywhere, also between the bytes of one character. The checker fails at
+// the first byte that cannot be part of any text (§8.1). Its zero value stands at the beginning of a text.
 type utf8Checker struct {
-	missing uint8 // continuation bytes that the character begun still needs, 0 to 3
-	lo, hi  uint8 // the range that the next of them must lie in
+	missing uint8 // how many continuation bytes the current character still needs, 0 to 3
+	lo, hi  uint8 // the range in which the next of these bytes must be
 }
 
-// write checks the next piece and reports whether the text can still become valid. Once it was false the checker is spent.
+// write checks the next piece and reports whether the text can still become valid. After it has returned false, the checker must not be
+// used again.
 func (u *utf8Checker) write(p []byte) bool {
 	for u.missing > 0 && len(p) > 0 {
 		if !u.step(p[0]) {
@@ -33,8 +34,8 @@ func (u *utf8Checker) write(p []byte) bool {
 	return true
 }
 
-// ascii returns the length of a beginning of p that is nothing but ASCII, a multiple of 64. It looks at
-// eight words at a time, which is three times as fast as utf8.Valid is.
+// ascii returns the length of a prefix of p that is all ASCII, a multiple of 64. It checks eight words at a time, which is three times as
+// fast as utf8.Valid.
 func ascii(p []byte) (n int) {
 	le := binary.LittleEndian
 	for len(p)-n >= 64 {
@@ -49,11 +50,11 @@ func ascii(p []byte) (n int) {
 	return n
 }
 
-// complete reports whether the text may end here, which is not so within a character.
+// complete reports whether the text may end here. It may not end within a character.
 func (u *utf8Checker) complete() bool { return u.missing == 0 }
 
-// step checks one byte, by the table of RFC 3629 §4: only the byte after the first is ever bound to less than 80 to BF, which
-// keeps out overlong forms (E0, F0), surrogates (ED) and what lies beyond U+10FFFF (F4).
+// step checks one byte by the table of RFC 3629 §4. Continuation bytes are 80 to BF. After some first bytes the range of the second byte
+// is smaller, which excludes overlong forms (E0, F0), surrogates (ED) and characters above U+10FFFF (F4).
 func (u *utf8Checker) step(c byte) bool {
 	if u.missing > 0 {
 		if c < u.lo || c > u.hi {

@@ -7,9 +7,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,7 +18,7 @@ import (
 	"github.com/doyasa/doyasa/internal/config"
 )
 
-// C12: what makes no sense is said on stderr with the way out, status 2, and nothing on stdout.
+// C12: a wrong command line ends with status 2, an explanation on stderr, and nothing on stdout.
 func TestUsageErrors(t *testing.T) {
 	for _, row := range []struct {
 		args []string
@@ -33,7 +34,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"--prot", "1"}, "doyasa: unknown flag: --prot\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"serve", "--listen"}, "doyasa: flag needs an argument: --listen\nusage: doyasa serve [flags]; more with doyasa serve --help\n"},
 		{[]string{"--limits-burst", "1", "--limits-burst", "1"}, "doyasa: invalid argument \"1\" for \"--limits-burst\" flag: given twice\nusage: doyasa [flags]; more with doyasa --help\n"},
-		{[]string{"--history-nats-url", "http://a:secret@b"}, "doyasa: invalid argument \"http://***@b\" for \"--history-nats-url\" flag: want an address such as \"nats://nats:4222\"\nusage: doyasa [flags]; more with doyasa --help\n"},
+		{[]string{"--public-url", "x://a:secret@b"}, "doyasa: invalid argument \"x://***@b\" for \"--public-url\" flag: want scheme://host or scheme://host:port, such as \"https://chat.example.org\", without path or user\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"--config", "a", "--config", "b"}, "doyasa: invalid argument \"b\" for \"--config\" flag: given twice\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"--config", ""}, "doyasa: invalid argument \"\" for \"--config\" flag: want the name of a file\nusage: doyasa [flags]; more with doyasa --help\n"},
 		{[]string{"config", "check", "--limits-burst", "3e3"}, "doyasa: invalid argument \"3e3\" for \"--limits-burst\" flag: want a whole number from 0 to 1000000\nusage: doyasa config check [flags]; more with doyasa config check --help\n"},
@@ -63,6 +64,33 @@ func TestHelp(t *testing.T) {
 	defer func() { version = "" }()
 	if _, stdout, _ := call(nil, "version"); !strings.HasPrefix(stdout, "doyasa 1.2.3, ") && !strings.HasPrefix(stdout, "doyasa 1.2.3 ") {
 		t.Errorf("version prints %q", stdout)
+	}
+}
+
+// A command has the flags of the settings that it uses, and no others.
+func TestFlagsOfCommands(t *testing.T) {
+	for _, row := range []struct {
+		command string
+		want    []string
+	}{
+		{"export", []string{"config", "help", "history-dir", "ops-listen", "salvage"}},
+		{"import", []string{"config", "help", "history-dir"}},
+		{"healthcheck", []string{"config", "help", "listen", "ops-listen", "tls-cert", "tls-key"}},
+		{"version", []string{"help"}},
+	} {
+		_, help, _ := call(nil, row.command, "--help")
+		var got []string
+		for _, flag := range regexp.MustCompile(`(?m)^ +(?:-\w, |    )--([a-z-]+)`).FindAllStringSubmatch(help, -1) {
+			got = append(got, flag[1])
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, row.want) {
+			t.Errorf("%s --help has the flags %q, want %q", row.command, got, row.want)
+		}
+	}
+	// A setting without a flag still counts where the server would read it, or a wrong file would go unnoticed.
+	if status, _, stderr := call([]string{"DOYASA_LIMITS_BURST=x"}, "export"); status != 1 || !strings.HasPrefix(stderr, "doyasa: DOYASA_LIMITS_BURST: ") {
+		t.Errorf("export with a wrong variable: status %d, %q", status, stderr)
 	}
 }
 
@@ -130,7 +158,7 @@ func TestHealthcheck(t *testing.T) {
 		{[]string{"--listen", ":" + port}, 200, "healthy (:" + port + ")\n"},
 		{[]string{"--listen", silent.Addr().String(), "--ops-listen", address}, 200, "healthy (" + address + ")\n"},
 		{[]string{"--listen", address}, 503, "doyasa: unhealthy: " + address + " answers 503 Service Unavailable\n"},
-		{[]string{"--listen", ":0"}, 200, "doyasa: unhealthy: :0 is any free port; set one to ask there\n"},
+		{[]string{"--listen", ":0"}, 200, "doyasa: unhealthy: :0 is any free port; set a port that can be asked\n"},
 		{[]string{"--listen", address, "--ops-listen", "127.0.0.1:1"}, 200, "doyasa: unhealthy: dial tcp 127.0.0.1:1: connect: connection refused\n"},
 	} {
 		status = row.status
@@ -152,40 +180,42 @@ func TestHealthcheck(t *testing.T) {
 }
 
 func TestLogger(t *testing.T) {
-	var b bytes.Buffer
+	logged := func(c config.Log, say func(zerolog.Logger)) string {
+		t.Helper()
+		var b bytes.Buffer
+		log, end, err := newLogger(&b, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		say(log)
+		end()
+		return b.String()
+	}
 	for _, row := range []struct {
 		c    config.Log
 		want string
 	}{
-		{config.Log{Level: "info", Format: "auto"}, `"level":"info"`}, // no terminal
+		{config.Log{Level: "info", Format: "auto"}, `"level":"info"`}, // not a terminal
 		{config.Log{Level: "info", Format: "json"}, `"level":"info"`},
 		{config.Log{Level: "info", Format: "console"}, " INF hello\n"},
 		{config.Log{Level: "warn", Format: "json"}, ""},
 	} {
-		b.Reset()
-		log, err := newLogger(&b, row.c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		log.Info().Msg("hello")
-		if got := b.String(); (row.want == "") != (got == "") || !strings.Contains(got, row.want) || strings.Contains(got, "\x1b") {
+		got := logged(row.c, func(log zerolog.Logger) { log.Info().Msg("hello") })
+		if (row.want == "") != (got == "") || !strings.Contains(got, row.want) || strings.Contains(got, "\x1b") {
 			t.Errorf("%+v logs %q, want %q in it", row.c, got, row.want)
 		}
 	}
-	b.Reset()
-	console, err := newLogger(&b, config.Log{Level: "info", Format: "console"})
-	if err != nil {
-		t.Fatal(err)
+	got := logged(config.Log{Level: "info", Format: "console"}, func(log zerolog.Logger) {
+		log.Info().Str("name", "\r\n[ERROR] x\x1b[2J\u202e").Msg("a\r\x1b[2J\u009bc\nb") // M25
+	})
+	if want := ` INF a\r\x1b[2J\u009bc` + "\nb" + ` name="\r\n[ERROR] x\x1b[2J\u202e"` + "\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("on the console %q, want %q", got, want)
 	}
-	console.Info().Str("name", "\r\n[ERROR] x\x1b[2J\u202e").Msg("a\r\x1b[2J\u009bc\nb") // M25
-	if want := ` INF a\r\x1b[2J\u009bc` + "\nb" + ` name="\r\n[ERROR] x\x1b[2J\u202e"` + "\n"; !strings.HasSuffix(b.String(), want) {
-		t.Errorf("on the console %q, want %q", &b, want)
-	}
-	b.Reset()
+	var b bytes.Buffer
 	log := zerolog.New(&b).Level(zerolog.InfoLevel)
 	httpLog(log).Print("http: TLS handshake error from 192.0.2.1:1: EOF")
 	if b.Len() > 0 {
-		t.Errorf("what peers do wrong is logged at info: %s", &b)
+		t.Errorf("mistakes of clients are logged at info: %s", &b)
 	}
 	httpLog(log).Print("http: panic serving 192.0.2.1:1: oh")
 	if want := `{"level":"error","message":"http: panic serving 192.0.2.1:1: oh"}` + "\n"; b.String() != want {
@@ -196,21 +226,4 @@ func TestLogger(t *testing.T) {
 	if want := `{"level":"debug","message":"http: TLS handshake error"}` + "\n"; b.String() != want {
 		t.Errorf("when debugging: %q, want %q", &b, want)
 	}
-}
-
-// While descriptors are short, everybody who comes can make an accept fail, and a line a second says so.
-func TestFailingAcceptsInLog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		log := httpLog(zerolog.New(&out).Level(zerolog.InfoLevel))
-		for want := 1; want <= 3; want++ {
-			for range 100 {
-				log.Print("http: Accept error: accept tcp: too many open files; retrying in 5ms")
-			}
-			if got := strings.Count(out.String(), "Accept error"); got != want {
-				t.Errorf("%d lines by second %d, want one each", got, want)
-			}
-			time.Sleep(acceptEvery)
-		}
-	})
 }

@@ -23,8 +23,8 @@ func newConfig(environ []string) *cobra.Command {
 func newConfigCheck(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Read the settings as serve would, say what is wrong, and start nothing",
-		Long:  "Reads file, environment and flags as serve would and says what is wrong with them, a line each. Starts nothing.",
+		Short: "Read the settings as serve would, print the mistakes, and start nothing",
+		Long:  "Reads file, environment and flags as serve would, and prints one line for each mistake. Starts nothing.",
 	}
 	s := addSettings(c, environ)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -46,9 +46,9 @@ func newConfigCheck(environ []string) *cobra.Command {
 func newConfigPrint(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "print",
-		Short: "Print the settings in effect as YAML, with where each came from",
-		Long: "Prints the settings in effect as a file that can be read back. A comment stands behind each value that is not a\n" +
-			"default: the line of the file, the environment variable or the flag it came from.",
+		Short: "Print the settings in effect as YAML, and where each came from",
+		Long: "Prints the settings in effect as a file that can be read back. A comment after each value that is not a default\n" +
+			"names the line of the file, the environment variable or the flag that it came from.",
 	}
 	s := addSettings(c, environ)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -63,7 +63,7 @@ func newConfigPrint(environ []string) *cobra.Command {
 	return c
 }
 
-// warn writes what serve would log.
+// warn prints the notices that serve would log.
 func warn(c *cobra.Command, l *config.Loaded) {
 	for _, notice := range l.Notices {
 		fmt.Fprintln(c.ErrOrStderr(), "doyasa:", notice)

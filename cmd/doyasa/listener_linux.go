@@ -10,8 +10,8 @@ import (
 	"github.com/doyasa/doyasa/internal/server"
 )
 
-// listenConfig sets what every connection is to have on the listener, from which Linux hands it on: set by the runtime for
-// each, it would be five system calls of a handshake's twenty.
+// listenConfig sets the socket options of all connections on the listener, because Linux copies them to each accepted connection. If the
+// runtime set them on each connection, that would be five of the twenty system calls of a handshake.
 func listenConfig() net.ListenConfig {
 	return net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) error {
 		var failed error
@@ -34,5 +34,5 @@ func listenConfig() net.ListenConfig {
 	}}
 }
 
-// tuned is a listener whose connections have what they need already.
+// tuned returns l unchanged, because its connections have their socket options already.
 func tuned(l net.Listener) net.Listener { return l }

@@ -4,14 +4,15 @@ import (
 	"net"
 	"testing"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
 	"github.com/doyasa/doyasa/internal/server"
 )
 
-// A connection has the listener's keepalive and send buffer without anybody setting them.
+// An accepted connection has the keepalive and the send buffer that were set on the listener.
 func TestSocketOptionsAreInherited(t *testing.T) {
-	l, err := listen(t.Context(), "listen", "127.0.0.1:0")
+	l, err := listen(t.Context(), "listen", "127.0.0.1:0", zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,7 @@ func TestSocketOptionsAreInherited(t *testing.T) {
 			name                string
 			level, option, want int
 		}{
-			{"SO_SNDBUF", unix.SOL_SOCKET, unix.SO_SNDBUF, 2 * server.SendBuffer}, // Linux doubles it, for what it needs itself
+			{"SO_SNDBUF", unix.SOL_SOCKET, unix.SO_SNDBUF, 2 * server.SendBuffer}, // Linux doubles the value, for its own bookkeeping
 			{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 			{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
 			{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 5},

@@ -8,10 +8,10 @@ import (
 	"github.com/doyasa/doyasa/internal/server"
 )
 
-// listenConfig has the runtime set keepalive on each connection.
+// listenConfig makes the runtime set keepalive on each connection.
 func listenConfig() net.ListenConfig { return net.ListenConfig{KeepAliveConfig: keepalive} }
 
-// tuned sets on each connection what the kernel may hold for its peer.
+// tuned returns a listener that sets the size of the send buffer of each connection.
 func tuned(l net.Listener) net.Listener { return tunedListener{l} }
 
 type tunedListener struct{ net.Listener }

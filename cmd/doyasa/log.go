@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/rs/zerolog"
@@ -16,21 +15,33 @@ import (
 	"github.com/doyasa/doyasa/internal/config"
 )
 
-// newLogger writes to w: lines for people where log.format says so or, with auto, where w is a terminal; else JSON, a line each.
-func newLogger(w io.Writer, c config.Log) (zerolog.Logger, error) {
+// newLogger returns a logger that writes to w and never waits for w, and a function that must be called after the last line. If log.format
+// is console, or is auto and w is a terminal, the lines are text for people. Otherwise each line is a JSON object.
+func newLogger(w io.Writer, c config.Log) (log zerolog.Logger, end func(), err error) {
 	level, err := zerolog.ParseLevel(c.Level)
 	if err != nil {
-		return zerolog.Nop(), err
+		return zerolog.Nop(), nil, err
 	}
-	if f, ok := w.(*os.File); c.Format == "console" || c.Format == "auto" && ok && term.IsTerminal(int(f.Fd())) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !ok || !term.IsTerminal(int(f.Fd())), FormatMessage: plainMessage}
+	f, ok := w.(*os.File)
+	terminal := ok && term.IsTerminal(int(f.Fd()))
+	to := func(w io.Writer) zerolog.Logger {
+		if c.Format == "console" || c.Format == "auto" && terminal {
+			w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !terminal, FormatMessage: plainMessage}
+		}
+		return zerolog.New(w).With().Timestamp().Logger()
 	}
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
-	return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
+	queue := newLogQueue(w, func(n int) []byte {
+		var line bytes.Buffer
+		dropped := to(&line)
+		dropped.Warn().Int("lines", n).Msg("lines of this log were dropped: whatever reads the log was too slow, or did not read at all")
+		return line.Bytes()
+	})
+	return to(queue).Level(level), queue.close, nil
 }
 
-// plainMessage escapes what could move the cursor of a terminal; zerolog does so for fields, and in JSON, but not here. The lines of
-// a stack are worth having.
+// plainMessage escapes characters that could move the cursor of a terminal. zerolog does that for fields, and for messages in JSON, but
+// not for messages on the console. Line ends stay, because stacks are printed as messages.
 func plainMessage(message any) string {
 	text, _ := message.(string)
 	var b strings.Builder
@@ -44,29 +55,16 @@ func plainMessage(message any) string {
 	return b.String()
 }
 
-// httpLog takes what net/http says about connections. Nearly all of it is peers breaking off or talking nonsense, which anyone
-// can cause as often as they like, so it is worth a line only when debugging; panics and failing accepts are ours.
-func httpLog(l zerolog.Logger) *log.Logger { return log.New(&httpLines{log: l}, "", 0) }
+// httpLog returns the log for net/http. Nearly all lines of net/http are about clients that disconnect or send nonsense. Anyone can cause
+// such lines as often as they like, so they have the level debug. Only a panic, which is a fault of this program, has the level error.
+func httpLog(l zerolog.Logger) *log.Logger { return log.New(httpLines{l}, "", 0) }
 
-// acceptEvery is how often, at most, it is logged that no connection can be accepted: while descriptors are short, whoever comes and
-// goes can cause it.
-const acceptEvery = time.Second
+type httpLines struct{ log zerolog.Logger }
 
-// httpLines is written to by one goroutine at a time, as log.Logger sees to.
-type httpLines struct {
-	log  zerolog.Logger
-	next time.Time // when the next failing accept is worth a line
-}
-
-func (h *httpLines) Write(p []byte) (int, error) {
+func (h httpLines) Write(p []byte) (int, error) {
 	level := zerolog.DebugLevel
-	switch {
-	case bytes.HasPrefix(p, []byte("http: panic")):
+	if bytes.HasPrefix(p, []byte("http: panic")) {
 		level = zerolog.ErrorLevel
-	case bytes.HasPrefix(p, []byte("http: Accept error")):
-		if now := time.Now(); !now.Before(h.next) {
-			level, h.next = zerolog.ErrorLevel, now.Add(acceptEvery)
-		}
 	}
 	h.log.WithLevel(level).Msg(string(bytes.TrimSpace(p)))
 	return len(p), nil

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-const patience = 30 * time.Second // a safety net, not a measure
+const patience = 3 * time.Minute // a safety net, not a measure
 
 // TestMain lets the test binary be doyasa itself, so that tests see the real process: its signals, its exit status, its files.
 func TestMain(m *testing.M) {
@@ -48,10 +48,23 @@ type process struct {
 // start runs doyasa with JSON logs in an empty folder until the test ends.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, lines: make(chan string, 1000)}
-	p.cmd = exec.Command(os.Args[0], args...)
+	return startWith(t, nil, args...)
+}
+
+// startWith is start with variables added to the environment.
+func startWith(t *testing.T, environ []string, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = environ
+	return startAs(t, cmd)
+}
+
+// startAs is start with a command line that runs the test binary in some other way. Its Env is added to the environment.
+func startAs(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, lines: make(chan string, 1000)}
 	p.cmd.Dir = t.TempDir()
-	p.cmd.Env = append(os.Environ(), "RUN_MAIN=1", "DOYASA_LOG_FORMAT=json")
+	p.cmd.Env = append(append(os.Environ(), "RUN_MAIN=1", "DOYASA_LOG_FORMAT=json"), cmd.Env...)
 	p.cmd.Stderr = &p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {

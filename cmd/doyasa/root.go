@@ -11,7 +11,7 @@ import (
 	"github.com/doyasa/doyasa/internal/config"
 )
 
-// newRoot is the whole command tree. Without a subcommand it serves.
+// newRoot returns the whole command tree. Without a subcommand it runs the server.
 func newRoot(environ []string) *cobra.Command {
 	serve := newServe(environ)
 	showVersion := false
@@ -20,32 +20,31 @@ func newRoot(environ []string) *cobra.Command {
 		Short: "A broadcast chat server: press どやさ in one tab, see it in every tab",
 		Long: `doyasa is a broadcast chat server in one program, page included.
 
-Without a command it serves, as "doyasa serve" does. It needs no configuration; ./config.yaml is read if it is there.`,
+Without a command it runs the server, as "doyasa serve" does. It needs no configuration; ./config.yaml is read if it exists.`,
 		Example: "  doyasa                       # then open http://localhost:3000 in two tabs\n" +
 			"  doyasa --listen 127.0.0.1:8080\n" +
-			"  doyasa config print          # the settings in effect and where they came from",
+			"  doyasa config print          # the settings in effect, and where each came from",
 		RunE: func(c *cobra.Command, args []string) error {
 			if showVersion {
 				return printVersion(c)
 			}
 			return serve.RunE(c, args)
 		},
-		SilenceUsage:      true, // run says it in two lines
+		SilenceUsage:      true, // run prints two lines instead
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.Flags().SortFlags = false
-	// Not Command.Version: its template would link text/template, which keeps the linker from dropping what is not called, and makes
-	// the image 4 MB larger.
+	// Not Command.Version: it would link text/template, and then the linker cannot drop unused methods, which makes the image 4 MB larger.
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
-	root.Flags().AddFlagSet(serve.Flags()) // the same flags, so they end in serve's settings whichever way it was called
+	root.Flags().AddFlagSet(serve.Flags()) // the same flags: with or without "serve" they set serve's settings
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c, explained(c, err)} })
 	root.AddCommand(serve, newHealthcheck(environ), newConfig(environ), newExport(environ), newImport(environ), newBench(), newVersion())
 	takeNoArguments(root)
 	return root
 }
 
-// usageError is a command line that makes no sense.
+// usageError is about a command line that is wrong.
 type usageError struct {
 	cmd *cobra.Command
 	err error
@@ -54,7 +53,7 @@ type usageError struct {
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// explained adds to the error about an unknown flag which one was probably meant, and takes passwords out of one about a value.
+// explained adds the flag that was probably meant to an error about an unknown flag, and removes passwords from an error about a value.
 func explained(c *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return fmt.Errorf("invalid argument %q for %q flag: %w", config.Hidden(invalid.GetValue()), "--"+invalid.GetFlag().Name, invalid.Unwrap())
@@ -71,7 +70,7 @@ func explained(c *cobra.Command, err error) error {
 	return err
 }
 
-// takeNoArguments makes words that are neither command nor flag an error, for c and everything below it.
+// takeNoArguments makes words that are neither a command nor a flag an error, for c and all its subcommands.
 func takeNoArguments(c *cobra.Command) {
 	c.Args = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {

@@ -2,27 +2,31 @@ package main
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/doyasa/doyasa/internal/config"
 )
 
-// settings are the flags of one command that reads the configuration: --config, and one for every key.
+// settings are the flags of one command that reads the configuration: --config, and one for every key that the command uses.
 type settings struct {
 	environ []string
 	file    string
-	given   map[string]string // text by key path, of the flags that were given
+	given   map[string]string // by key path: the text of each flag that was given
 }
 
-// addSettings gives cmd its flags. Their values are checked one by one while the command line is read.
-func addSettings(cmd *cobra.Command, environ []string) *settings {
+// addSettings gives cmd a flag for each of the keys, or for all keys if none is named. The value of a flag is checked while the command
+// line is read. File and environment may have every key, so that a command works with the same settings as the server.
+func addSettings(cmd *cobra.Command, environ []string, paths ...string) *settings {
 	s := &settings{environ: environ, given: map[string]string{}}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.Var(fileFlag{&s.file}, "config", "settings file (default ./config.yaml if it is there)")
+	flags.Var(fileFlag{&s.file}, "config", "settings file (default ./config.yaml if it exists)")
 	for _, k := range config.Keys() {
-		flags.Var(keyFlag{k, s.given}, k.Flag(), k.Help)
+		if len(paths) == 0 || slices.Contains(paths, k.Path) {
+			flags.Var(keyFlag{k, s.given}, k.Flag(), k.Help)
+		}
 	}
 	return s
 }
@@ -60,7 +64,7 @@ func (f keyFlag) Set(text string) error {
 	return nil
 }
 
-// fileFlag is --config (pflag.Value). Empty is an error: it is what "--config $FILE" becomes when FILE is not set.
+// fileFlag is --config (pflag.Value). An empty name is an error, because it most likely comes from --config "$FILE" while FILE is not set.
 type fileFlag struct{ p *string }
 
 func (f fileFlag) Type() string   { return "file" }

@@ -118,7 +118,7 @@ func TestServeTLS(t *testing.T) {
 		select {
 		case line, ok := <-p.lines:
 			p.seen = append(p.seen, line)
-			if warned = strings.Contains(line, "cannot be used; the one before stays"); !ok {
+			if warned = strings.Contains(line, "cannot be used; the server goes on with the one before"); !ok {
 				t.Fatalf("ended without a warning; log:\n%s", strings.Join(p.seen, "\n"))
 			}
 		case <-again.C:

@@ -8,13 +8,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker in releases and images (-X main.version=…); without it the module's own version counts.
+// version is set by the linker in releases and images (-X main.version=…). If it is empty, the version of the module is used.
 var version string
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version, and what it was built from and with",
+		Short: "Print the version, the commit and the Go release",
 		RunE:  func(c *cobra.Command, _ []string) error { return printVersion(c) },
 	}
 }
@@ -24,7 +24,7 @@ func printVersion(c *cobra.Command) error {
 	return err
 }
 
-// buildVersion is the version in one word: the linker's, the module's, or "devel".
+// buildVersion returns the version that the linker has set, or else the version of the module, or else "devel".
 func buildVersion() string {
 	if version != "" {
 		return version
@@ -35,7 +35,7 @@ func buildVersion() string {
 	return "devel"
 }
 
-// versionLine is the version with the commit, where it is known, and the Go release.
+// versionLine returns the version, the commit if it is known, and the Go release.
 func versionLine() string {
 	commit := ""
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -6,8 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,14 +27,51 @@ import (
 )
 
 // patience bounds every wait: a safety net, not a measure.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
-func TestMain(m *testing.M) { doyasa.Main(m) }
+// slowness makes every page run this many times slower than the machine can: DOYASA_SLOW_PAGES=8 shows which test does not wait for
+// what it looks at. The number 0, which the variable has when it is not set, slows nothing.
+var slowness, _ = strconv.ParseFloat(os.Getenv("DOYASA_SLOW_PAGES"), 64)
 
-// newChromium starts a browser of the test's own. localhost3000, if not empty, is the address that stands for localhost:3000.
+func TestMain(m *testing.M) { doyasa.Main(m, func() { shared.stop() }) }
+
+// shared is the one browser of all tests that need nothing else. The first of them starts it, because a start costs several seconds of
+// CPU time.
+var shared = struct {
+	once    sync.Once
+	browser context.Context
+	err     error
+	stop    func()
+}{stop: func() {}}
+
+// newChromium is a browser for a test: a profile of its own, which shares windows, storage and cookies with no other, in the shared
+// browser. localhost3000, if not empty, is the address that stands for localhost:3000; that takes a browser of the test's own.
 func newChromium(t *testing.T, localhost3000 string) context.Context {
 	t.Helper()
-	path := ""
+	path := findChromium(t)
+	if localhost3000 != "" {
+		browser, stop, err := startChromium(path, chromedp.Flag("host-resolver-rules", "MAP localhost:3000 "+localhost3000))
+		t.Cleanup(stop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return browser
+	}
+	shared.once.Do(func() { shared.browser, shared.stop, shared.err = startChromium(path) })
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	profile, dispose := chromedp.NewContext(shared.browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(dispose)
+	if err := chromedp.Do(profile); err != nil {
+		t.Fatal(err)
+	}
+	return profile
+}
+
+// findChromium is the path of the browser; the test is skipped if there is none.
+func findChromium(t *testing.T) (path string) {
+	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil && path == "" {
 			path = found
@@ -41,21 +80,22 @@ func newChromium(t *testing.T, localhost3000 string) context.Context {
 	if path == "" {
 		doyasa.Skip(t, "needs Chromium")
 	}
+	return path
+}
+
+// startChromium starts a browser. stop ends it, and may be called also after an error.
+func startChromium(path string, more ...chromedp.ExecAllocatorOption) (browser context.Context, stop func(), err error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.Flag("font-render-hinting", "none"),
 		chromedp.Flag("accept-lang", "ja,en"))
-	if localhost3000 != "" {
-		options = append(options, chromedp.Flag("host-resolver-rules", "MAP localhost:3000 "+localhost3000))
-	}
-	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stopAllocator)
+	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	browser, closeBrowser := chromedp.NewContext(allocator)
-	t.Cleanup(closeBrowser)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatal(err)
+	stop = func() {
+		closeBrowser()
+		stopAllocator()
 	}
-	return browser
+	return browser, stop, chromedp.Do(browser)
 }
 
 // A tab is a page of the browser, and what was noticed of it from outside.
@@ -81,6 +121,9 @@ func newTab(t *testing.T, browser context.Context, options []chromedp.ContextOpt
 		t.Fatal(err)
 	}
 	tb.do(call(network.Enable, network.EnableParams{}), chromedp.EmulateViewport(1280, 800))
+	if slowness > 1 {
+		tb.do(call(emulation.SetCPUThrottlingRate, emulation.SetCPUThrottlingRateParams{Rate: slowness}))
+	}
 	for _, source := range append(scripts, finders) {
 		tb.do(call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source}))
 	}
@@ -181,18 +224,28 @@ func get[T any](tb *tab, expression string) T {
 	return value
 }
 
-// wait waits until an expression is true in the page.
+// wait waits until an expression is true in the page. As long as the expression throws, because it asks something of an element that
+// is not there yet, it is not true.
 func (tb *tab) wait(condition string) {
 	tb.t.Helper()
 	ctx, cancel := context.WithTimeout(tb.ctx, patience)
 	defer cancel()
 	look := fmt.Sprintf(`new Promise((resolve) => {
-		const look = () => { if (document.readyState === 'complete' && (%s)) resolve(true); else setTimeout(look, 10); };
+		const isTrue = () => {
+			try {
+				window.lastThrown = '';
+				return (%s);
+			} catch (thrown) {
+				window.lastThrown = String(thrown);
+				return false;
+			}
+		};
+		const look = () => { if (document.readyState === 'complete' && isTrue()) resolve(true); else setTimeout(look, 10); };
 		look();
 	})`, condition)
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](look, chromedp.EvalAwaitPromise)); err != nil {
-		tb.t.Fatalf("waiting for %s: %v\nthe page, which is %s, says:\n%s", condition, err, get[string](tb, `document.visibilityState`),
-			get[string](tb, `document.body.innerText`))
+		tb.t.Fatalf("waiting for %s: %v %s\nthe page, which is %s, says:\n%s", condition, err, get[string](tb, `window.lastThrown ?? ''`),
+			get[string](tb, `document.visibilityState`), get[string](tb, `document.body.innerText`))
 	}
 }
 

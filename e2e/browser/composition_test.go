@@ -100,6 +100,7 @@ func TestComposition(t *testing.T) {
 
 // TestSafariComposition has the order of events of Safari, which ends a composition before it tells of the Enter that ended it.
 func TestSafariComposition(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	for _, c := range []struct {

@@ -143,6 +143,7 @@ func TestHostileTexts(t *testing.T) {
 
 // TestStrangeTexts has texts that no page of ours would send come from other clients.
 func TestStrangeTexts(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t, "--limits-messages-per-second", "0", "--limits-message-bytes", "2097152")
 	const slow = `window.slow = 0; new PerformanceObserver((list) => {
@@ -203,6 +204,7 @@ func (tb *tab) in(t *testing.T) *tab {
 
 // TestHostileNames has people with hostile names join and speak.
 func TestHostileNames(t *testing.T) {
+	doyasa.Long(t)
 	people := []struct{ row, name string }{
 		{"X1", `<script>alert(1)</script>`}, {"X1", `<img src=x onerror=alert(2)>`}, {"X2", `"><b onclick=alert(3)>`}, {"X2", `&lt;b&gt;`},
 		{"X3", `javascript:alert(4)`}, {"X4", `{{7*7}}`}, {"X5", strings.Repeat("W", 32)}, {"X7", "שלום (א)"},
@@ -252,6 +254,7 @@ func TestHostileNames(t *testing.T) {
 
 // TestHostileRooms opens pages of rooms that cannot be.
 func TestHostileRooms(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	tb := newTab(t, browser, nil, watch)

@@ -29,6 +29,7 @@ func (tb *tab) shot() image.Image {
 
 // TestNeighboursUnmoved looks at the rows above and below a strange text: not a pixel of them is other than beside a plain one.
 func TestNeighboursUnmoved(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	tb := newTab(t, browser, nil)

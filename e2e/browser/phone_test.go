@@ -131,6 +131,7 @@ func TestPhone(t *testing.T) {
 
 // TestFocusOrder goes through the page with the Tab key alone, and presses with the keyboard.
 func TestFocusOrder(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	tb := open(t, browser, s, "/")

@@ -89,6 +89,7 @@ func TestX15Policy(t *testing.T) {
 
 // TestX16Framing puts the page into a frame of another site, where somebody could make people press what they do not see.
 func TestX16Framing(t *testing.T) {
+	doyasa.Long(t)
 	s := doyasa.Start(t)
 	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")

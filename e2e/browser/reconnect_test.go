@@ -19,6 +19,7 @@ import (
 // TestX14ServerGone stops the server under three tabs and starts it again: they come back by themselves, and what was said meanwhile goes
 // out once.
 func TestX14ServerGone(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	var tabs []*tab
@@ -107,6 +108,7 @@ func TestReload(t *testing.T) {
 // TestX14Flapping drops the connection again and again while a conversation goes on: one banner, the waits grow, and in the end all
 // of it stands there once.
 func TestX14Flapping(t *testing.T) {
+	doyasa.Long(t)
 	const rounds = 12
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
@@ -143,6 +145,7 @@ func TestX14Flapping(t *testing.T) {
 // TestX14WrongVersion opens the page in front of a server of another version, which takes the subprotocol and then says what nobody
 // knows: the page tells, and does not call again by itself.
 func TestX14WrongVersion(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	var calls atomic.Int32

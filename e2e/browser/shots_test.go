@@ -57,7 +57,7 @@ func (c cast) says(t *testing.T, name, text string) {
 // lasting lets what appears on the stage stay until a picture is taken of it, and it is cleared.
 const lasting = `window.ends = []; {
 	const later = window.setTimeout;
-	window.setTimeout = (action, wait) => (wait === 900 ? ends.push(action) : later(action, wait));
+	window.setTimeout = (action, wait, ...more) => (wait === 900 ? ends.push(action) : later(action, wait, ...more));
 }`
 
 // clear ends what is on the stage.

@@ -201,6 +201,7 @@ func (tb *tab) wantContrast(when string) (pairs int) {
 // TestAccessibility audits the page in every state that it has: names, roles, headings, ids, focus order, and the contrast of all that
 // is written, on light paper and on dark.
 func TestAccessibility(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	for _, theme := range []string{"light", "dark"} {
 		t.Run(theme, func(t *testing.T) {
@@ -271,6 +272,7 @@ const recordVoice = `window.spoken = []; window.silent = []; addEventListener('D
 // TestReadOut listens as a screen reader does: each message is announced once, by being added to the log; history, what is caught up
 // with, and everything while one reads further up is not.
 func TestReadOut(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t, "--limits-messages-per-second", "0")
 	l := newLine(t, s.Addr)

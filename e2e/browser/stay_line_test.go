@@ -184,6 +184,7 @@ func (tb *tab) wantTexts(when string, want ...string) {
 // TestCut cuts the network for 40 seconds: the tab hears nothing and neither does the server, which gives up; nobody tells the tab. One
 // tab speaks meanwhile and so finds out early; one only listens, and has nothing but its watchdog.
 func TestCut(t *testing.T) {
+	doyasa.Long(t)
 	t.Parallel() // with the other, at the end: most of it is waiting
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
@@ -233,9 +234,10 @@ func TestCut(t *testing.T) {
 
 // TestCutOneWay loses one direction only: the server, which hears nothing, ends the connection, and the tab is back without a hole.
 func TestCutOneWay(t *testing.T) {
+	doyasa.Long(t)
 	t.Parallel() // with the other, at the end: most of it is waiting
 	browser := newChromium(t, "")
-	s := doyasa.Start(t, "--limits-ping-interval", "2s", "--limits-pong-timeout", "1s")
+	s := doyasa.Start(t, "--limits-ping-interval", "5s", "--limits-pong-timeout", "4s")
 	for _, c := range []struct {
 		name, room string
 		up, down   bool

@@ -10,6 +10,7 @@ import (
 // TestStreak presses fast: a number beside the seal counts the presses in a row, every one of them arrives, and after a pause the count
 // starts over.
 func TestStreak(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	tb := open(t, browser, s, "/")

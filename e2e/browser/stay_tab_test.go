@@ -45,6 +45,7 @@ func pair(t *testing.T, browser context.Context, address string, scripts ...stri
 // TestHidden puts a tab behind another: its title and icon count what comes meanwhile, and on its return a line says where the unread
 // begin.
 func TestHidden(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	post(t, s, "doyasa", "さくら", "もう読んだ")
@@ -74,6 +75,7 @@ func TestHidden(t *testing.T) {
 // TestFrozen stops a hidden tab altogether, as a phone in a pocket does, and cuts its connection. When it wakes, it has everything that
 // the server has kept, once, and says what is gone.
 func TestFrozen(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	for _, c := range []struct {
 		name       string
@@ -245,6 +247,7 @@ func TestReloadKeeps(t *testing.T) {
 
 // TestBackAndForth leaves the page and comes back to it as it was.
 func TestBackAndForth(t *testing.T) {
+	doyasa.Long(t)
 	browser := newChromium(t, "")
 	s := doyasa.Start(t)
 	tb := open(t, browser, s, "/")
@@ -279,6 +282,7 @@ func TestBackAndForth(t *testing.T) {
 
 // TestStorage takes the storage away, or fills it to the last byte: the page works, and forgets.
 func TestStorage(t *testing.T) {
+	doyasa.Long(t)
 	const blocked = `for (const area of ['localStorage', 'sessionStorage']) Object.defineProperty(window, area, {
 		get() { throw new DOMException('blocked', 'SecurityError'); },
 	});`

@@ -21,12 +21,12 @@ import (
 	"time"
 )
 
-const (
-	patience    = time.Minute      // a safety net, not a measure
-	gracePeriod = 15 * time.Second // stop_grace_period in docker-compose.yml
-)
+const patience = 5 * time.Minute // a safety net, not a measure
 
 func TestCompose(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test-all runs this test")
+	}
 	if b, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
 		skip(t, fmt.Sprintf("no container engine answers: %v %s", err, bytes.TrimSpace(b)))
 	}
@@ -74,8 +74,7 @@ func testCompose(t *testing.T, command []string, project string) {
 	first, second := d.dial(), d.dial()
 	d.say(first, "どやさ", first, second)
 
-	// Stop while both are connected: both are told to come back, well within the grace period, and nothing had to be killed.
-	began := time.Now()
+	// Stop while both are connected: both are told to come back, and nothing had to be killed, as the exit status shows.
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); d.compose("stop") }()
 	for i, c := range []*client{first, second} {
@@ -85,9 +84,6 @@ func testCompose(t *testing.T, command []string, project string) {
 		}
 	}
 	<-stopped
-	if took := time.Since(began); took >= gracePeriod {
-		t.Errorf("stop took %v, want less than the grace period of %v", took, gracePeriod)
-	}
 	if state := d.inspect().State; state.ExitCode != 0 || state.Running {
 		t.Errorf("after stop: %+v, want an exit status of 0", state)
 	}
@@ -364,7 +360,7 @@ func copyProject(t *testing.T) string {
 		}
 		to := filepath.Join(project, rel)
 		switch {
-		case rel == ".git" || rel == "e2e":
+		case d.IsDir() && (rel == ".git" || rel == "e2e"):
 			return filepath.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(to, 0o755)

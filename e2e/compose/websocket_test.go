@@ -29,7 +29,7 @@ type client struct {
 
 // dial joins the default room in the raw form.
 func dial(address string) (*client, error) {
-	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func dial(address string) (*client, error) {
 	fmt.Fprintf(conn, "GET /websocket HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n", address, key)
 	c := &client{conn, bufio.NewReader(conn)}
-	c.within(10 * time.Second)
+	c.within(patience)
 	response, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		conn.Close()

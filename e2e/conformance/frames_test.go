@@ -190,8 +190,8 @@ func serverGoesFirst(t *testing.T, s *doyasa.Server) {
 				if _, err := conn.Write([]byte{0}); err != nil {
 					return
 				}
-				if time.Since(since) > 5*time.Second {
-					t.Fatal("5 s after its Close frame the server still takes bytes")
+				if time.Since(since) > wire.Patience {
+					t.Fatalf("%v after its Close frame the server still takes bytes", wire.Patience)
 				}
 			}
 		})

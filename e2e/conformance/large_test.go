@@ -17,6 +17,7 @@ const (
 
 // TestLarge is section 9, without its clock: large messages, small fragments, small writes, many messages one after the other.
 func TestLarge(t *testing.T) {
+	doyasa.Long(t)
 	each(t, large)
 }
 

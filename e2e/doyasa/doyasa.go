@@ -1,5 +1,5 @@
-// Package doyasa builds the real binary and runs it as a process on loopback, for tests that know it from outside only. It must not
-// know anything of the program but its command line, its log and /readyz.
+// Package doyasa builds the real binary and runs it as a process on loopback, for tests that use it only from outside. It may
+// know only the command line of the program, its log and /readyz.
 package doyasa
 
 import (
@@ -16,7 +16,15 @@ import (
 	"testing"
 )
 
-// Skip leaves a test that this machine cannot run; where CI is set, it must be able to.
+// Long marks a test that runs only in make test-all. go test -short skips it, and so does make test.
+func Long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("make test-all runs this test")
+	}
+}
+
+// Skip skips a test that this machine cannot run. With CI=true the test fails instead, because CI must be able to run every test.
 func Skip(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -25,10 +33,11 @@ func Skip(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// Main runs a package's tests. TestMain calls it. The binaries are built into the folder DOYASA_BINARIES, so that packages can share
-// them, or into one of the package's own, removed at the end. What go test caches does not depend on the binary: use -count=1 or, as
-// make test does, -shuffle=on, after changing the server alone.
-func Main(m *testing.M) {
+// Main runs the tests of a package, and then each function in after. TestMain calls it. It builds the binaries into the folder
+// DOYASA_BINARIES, so that packages can share them. If that is not set, it uses a temporary folder and removes it at the end. The
+// cache of go test does not notice a new binary. So after a change to the server alone, use -count=1 or, as make test does,
+// -shuffle=on.
+func Main(m *testing.M, after ...func()) {
 	dir, own := os.Getenv("DOYASA_BINARIES"), ""
 	if dir == "" {
 		var err error
@@ -41,13 +50,16 @@ func Main(m *testing.M) {
 	race.path = filepath.Join(dir, "doyasa-race")
 	portable.path = filepath.Join(dir, "doyasa-portable")
 	status := m.Run()
+	for _, end := range after {
+		end()
+	}
 	if own != "" {
 		os.RemoveAll(own)
 	}
 	os.Exit(status)
 }
 
-// A binary is built when it is first asked for; one that is there and up to date is not linked again.
+// A binary is built when it is first needed. If the file is there and up to date, it is not linked again.
 type binary struct {
 	path string
 	args []string
@@ -58,17 +70,19 @@ type binary struct {
 var (
 	plain = binary{}
 	race  = binary{args: []string{"-race"}}
-	// portable has the loop that runs everywhere, where plain has the one of this system.
+	// portable has the portable loop; plain has the loop of this system.
 	portable = binary{args: []string{"-tags", "portable"}}
 )
 
-// A Starter is Start for one of the programs that tests are run against.
+// A Starter does what Start does, for one of the binaries that are tested.
 type Starter func(t testing.TB, flags ...string) *Server
 
-// EachSockets runs a test against both implementations of the sockets: the system's own and the portable one.
+// EachSockets runs a test against both loops: that of this system and the portable one. go test -short leaves out the portable
+// one.
 func EachSockets(t *testing.T, test func(t *testing.T, start Starter)) {
 	t.Run("own", func(t *testing.T) { test(t, Start) })
 	t.Run("portable", func(t *testing.T) {
+		Long(t)
 		test(t, func(t testing.TB, flags ...string) *Server {
 			t.Helper()
 			return start(t, &portable, flags)
@@ -76,8 +90,8 @@ func EachSockets(t *testing.T, test func(t *testing.T, start Starter)) {
 	})
 }
 
-// Run runs the program with arguments in a folder until it ends, and fails the test when it does not within patience. env are
-// variables besides the test's own, of which those of doyasa are left out.
+// Run runs the program with arguments in a folder until it ends. The test fails if that takes longer than patience. The program
+// gets the variables in env, and those of the test except the ones that configure doyasa.
 func Run(t testing.TB, dir string, env []string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	if err := plain.build(); err != nil {
@@ -100,7 +114,7 @@ func Run(t testing.TB, dir string, env []string, args ...string) (status int, st
 	return cmd.ProcessState.ExitCode(), o.String(), e.String()
 }
 
-// environ is the environment without the variables that configure doyasa.
+// environ returns the environment without the variables that configure doyasa.
 func environ() (env []string) {
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "DOYASA_") {
@@ -127,7 +141,7 @@ func (b *binary) build() error {
 	return b.err
 }
 
-// projectRoot is the nearest folder above that holds the command.
+// projectRoot returns the nearest parent folder that holds the command.
 func projectRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -146,7 +160,7 @@ func projectRoot() (string, error) {
 	}
 }
 
-// Command is a command line of the binary that has not been started; the test's end kills it.
+// Command returns a command of the binary that is not started yet. It is killed when the test ends.
 func Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	if err := plain.build(); err != nil {

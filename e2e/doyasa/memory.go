@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// RSS is the memory that the process has in use, in bytes. It needs Linux.
+// RSS returns how many bytes of memory the process uses. It needs Linux.
 func (s *Server) RSS() (int, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID()))
 	if err != nil {
@@ -23,7 +23,8 @@ func (s *Server) RSS() (int, error) {
 	return 0, fmt.Errorf("no VmRSS in %q", status)
 }
 
-// WatchRSS samples RSS until the returned function is called, which tells the growth from first to most.
+// WatchRSS samples RSS until the returned function is called. That function returns by how much the highest sample exceeds the
+// first one.
 func (s *Server) WatchRSS(t testing.TB) (growth func() int) {
 	t.Helper()
 	first, err := s.RSS()

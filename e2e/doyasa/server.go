@@ -16,35 +16,39 @@ import (
 	"time"
 )
 
-// patience bounds every wait for the process: a safety net, not a measure.
-const patience = 30 * time.Second
+// patience limits every wait for the process. It is only a safety net: no test measures time with it.
+const patience = 3 * time.Minute
 
-// A Server is one running process. It is stopped when its test ends, and the test fails if it did not stop by itself then, or if
-// its log tells of a panic, a data race or an error of its own.
+// A Server is one running process. It is stopped when its test ends. The test fails if the process does not stop by itself then,
+// or if its log has a panic, a data race or an error of the server.
 type Server struct {
-	Addr string // "127.0.0.1:port", of page, WebSocket and API
+	Addr string // "127.0.0.1:port" of the page, the WebSocket and the API
 
 	t   testing.TB
 	cmd *exec.Cmd
 
-	expected string        // lines of the log with it are no trouble; "" for none
-	done     chan struct{} // closed when the process has ended and its log is whole
+	expected string        // lines of the log that contain this text do not fail the test; "" if there are none
+	done     chan struct{} // closed when the process has ended and its log is complete
 
 	mu     sync.Mutex
 	log    strings.Builder // guarded by mu: stdout and stderr
 	grown  chan struct{}   // guarded by mu: closed and replaced when log has grown
-	waited bool            // guarded by mu: the test has seen to the end itself
+	waited bool            // guarded by mu: the test has waited for the end itself
 }
 
-// Start runs the server with flags, on a free port unless they name one, and returns when it is ready.
+// Start runs the server with flags and returns when it is ready. Unless flags name a port, it uses a free one.
 func Start(t testing.TB, flags ...string) *Server {
 	t.Helper()
 	return start(t, &plain, flags)
 }
 
-// StartRace is Start with the race detector built in.
+// StartRace does what Start does, with the race detector built in. With go test -short it is the same as Start, so that no second
+// binary must be built.
 func StartRace(t testing.TB, flags ...string) *Server {
 	t.Helper()
+	if testing.Short() {
+		return Start(t, flags...)
+	}
 	if _, err := exec.LookPath("gcc"); err != nil && os.Getenv("CC") == "" {
 		Skip(t, "the race detector needs a C compiler")
 	}
@@ -61,11 +65,11 @@ func start(t testing.TB, b *binary, flags []string) *Server {
 	if !slices.Contains(flags, "--listen") {
 		args = append(args, "--listen", "127.0.0.1:0")
 	}
-	if !slices.Contains(flags, "--limits-rooms-per-minute-per-ip") { // all of a test's clients are one address, with a room for each case
+	if !slices.Contains(flags, "--limits-rooms-per-minute-per-ip") { // all clients of a test have one address, and each case has its own room
 		args = append(args, "--limits-rooms-per-minute-per-ip", "0")
 	}
 	s.cmd = exec.Command(b.path, append(args, flags...)...)
-	s.cmd.Dir = t.TempDir() // no config.yaml there
+	s.cmd.Dir = t.TempDir() // a folder without config.yaml
 	s.cmd.Env = environ()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -85,7 +89,7 @@ func start(t testing.TB, b *binary, flags []string) *Server {
 	return s
 }
 
-// follow collects the log until the process has closed it, and then the process.
+// follow collects the log until the process has closed it, and then waits for the process.
 func (s *Server) follow(r io.ReadCloser) {
 	defer close(s.done)
 	defer r.Close()
@@ -104,15 +108,19 @@ func (s *Server) follow(r io.ReadCloser) {
 	}
 }
 
-// waitReady asks /readyz until it says yes.
+// waitReady asks /readyz until the server is ready.
 func (s *Server) waitReady() {
 	s.t.Helper()
 	client := http.Client{Timeout: patience}
 	defer client.CloseIdleConnections()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
+	addr := s.Addr
+	if i := slices.Index(s.cmd.Args, "--ops-listen"); i > 0 {
+		addr = s.cmd.Args[i+1]
+	}
 	for deadline := time.Now().Add(patience); ; <-again.C {
-		response, err := client.Get("http://" + s.Addr + "/readyz")
+		response, err := client.Get("http://" + addr + "/readyz")
 		if err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK {
@@ -128,7 +136,7 @@ func (s *Server) waitReady() {
 // PID is the process's id.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-// Log is what the process has printed so far.
+// Log returns what the process has printed so far.
 func (s *Server) Log() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,10 +170,10 @@ func (s *Server) Logged(text string) map[string]any {
 // Terminate sends SIGTERM.
 func (s *Server) Terminate() { s.cmd.Process.Signal(syscall.SIGTERM) }
 
-// Expect says that lines of the log with this text are no trouble: the test is about them.
+// Expect says that lines of the log with this text do not fail the test, because the test causes them.
 func (s *Server) Expect(text string) { s.expected = text }
 
-// Kill ends the process as nothing ever should (SIGKILL), and returns when it is gone.
+// Kill ends the process at once with SIGKILL, and returns when it has ended.
 func (s *Server) Kill() {
 	s.mu.Lock()
 	s.waited = true
@@ -174,7 +182,7 @@ func (s *Server) Kill() {
 	<-s.done
 }
 
-// Wait waits for the end of the process, which the test has brought about, and returns its exit status.
+// Wait waits until the process ends, which the test has caused, and returns its exit status.
 func (s *Server) Wait(timeout time.Duration) int {
 	s.t.Helper()
 	s.mu.Lock()
@@ -183,7 +191,7 @@ func (s *Server) Wait(timeout time.Duration) int {
 	select {
 	case <-s.done:
 	case <-time.After(timeout):
-		s.cmd.Process.Signal(syscall.SIGQUIT) // for the stacks
+		s.cmd.Process.Signal(syscall.SIGQUIT) // to print the stacks of all goroutines
 		select {
 		case <-s.done:
 		case <-time.After(patience):
@@ -195,10 +203,10 @@ func (s *Server) Wait(timeout time.Duration) int {
 	return s.cmd.ProcessState.ExitCode()
 }
 
-// bad is what no log may contain: it is the server's fault, whatever the test was about.
+// bad has the texts that no log may contain: each shows a fault of the server, whatever the test is about.
 var bad = regexp.MustCompile(`DATA RACE|panic|fatal error|"level":"(error|fatal)"`)
 
-// stop ends the process with its test.
+// stop ends the process when its test ends.
 func (s *Server) stop() {
 	s.mu.Lock()
 	waited := s.waited

@@ -30,15 +30,13 @@ func number(name string, short int) int {
 // goes on exactly where they were. DOYASA_KILLS, DOYASA_CLIENTS and DOYASA_RATE are the long form's.
 func TestKill(t *testing.T) {
 	kills, clients, rate := number("DOYASA_KILLS", 3), number("DOYASA_CLIENTS", 50), number("DOYASA_RATE", 250)
-	for _, sync := range []string{"always", "1s"} {
-		t.Run("sync "+sync, func(t *testing.T) { testKill(t, kills, clients, rate, sync) })
-	}
+	testKill(t, kills, clients, rate)
 }
 
-func testKill(t *testing.T, kills, count, rate int, syncs string) {
+func testKill(t *testing.T, kills, count, rate int) {
 	dir, addr := t.TempDir(), freeAddr(t)
 	start := func() *doyasa.Server {
-		return doyasa.Start(t, "--listen", addr, "--history-store", "embedded", "--history-dir", dir, "--history-sync", syncs,
+		return doyasa.Start(t, "--listen", addr, "--history-store", "embedded", "--history-dir", dir,
 			"--history-messages", "100000000", "--history-bytes", "10GiB", "--history-total-bytes", "10GiB",
 			"--limits-messages-per-second", "0")
 	}

@@ -84,40 +84,59 @@ type verdict struct {
 	wrong                         []string
 }
 
-// check holds the ledger against the whole history of the room, oldest first.
+// check compares the ledger with the whole history of the room, oldest message first.
 func (l *ledger) check(history []kept) verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var v verdict
-	wrong := func(format string, args ...any) { v.wrong = append(v.wrong, fmt.Sprintf(format, args...)) }
-
-	there := make(map[string]uint64)
-	last := uint64(0)
-	for _, k := range history {
-		if k.prev != last || k.seq <= last {
-			wrong("history: %d follows %d, and its prev is %d", k.seq, last, k.prev)
-		}
-		last = k.seq
-		if was, twice := there[k.id]; twice {
-			wrong("history: %s stands at %d and at %d", k.id, was, k.seq)
-		}
-		there[k.id] = k.seq
-		if _, ours := l.sends[k.id]; !ours {
-			wrong("history: %s was never sent", k.id)
+	places, last := v.order(history, l.sends)
+	v.outcomes(l.sends, places)
+	for client, rs := range l.receipts {
+		if at := v.received(client, rs, places); at != last {
+			v.add("client %d: ends at %d of %d", client, at, last)
 		}
 	}
-	for id, o := range l.sends {
-		_, isThere := there[id]
+	slices.Sort(v.wrong)
+	return v
+}
+
+func (v *verdict) add(format string, args ...any) {
+	v.wrong = append(v.wrong, fmt.Sprintf(format, args...))
+}
+
+// order checks that the history is one chain of messages that were sent, each once. It returns the place of each, and the last place.
+func (v *verdict) order(history []kept, sends map[string]outcome) (places map[string]uint64, last uint64) {
+	places = make(map[string]uint64)
+	for _, k := range history {
+		if k.prev != last || k.seq <= last {
+			v.add("history: %d follows %d, and its prev is %d", k.seq, last, k.prev)
+		}
+		last = k.seq
+		if was, twice := places[k.id]; twice {
+			v.add("history: %s stands at %d and at %d", k.id, was, k.seq)
+		}
+		places[k.id] = k.seq
+		if _, ours := sends[k.id]; !ours {
+			v.add("history: %s was never sent", k.id)
+		}
+	}
+	return places, last
+}
+
+// outcomes counts what became of the sends, and checks it against the history.
+func (v *verdict) outcomes(sends map[string]outcome, places map[string]uint64) {
+	for id, o := range sends {
+		_, isThere := places[id]
 		switch o {
 		case acknowledged:
 			v.acknowledged++
 			if !isThere {
-				wrong("lost: %s was acknowledged", id)
+				v.add("lost: %s was acknowledged", id)
 			}
 		case failed:
 			v.failed++
 			if isThere {
-				wrong("%s was refused, and is there", id)
+				v.add("%s was refused, and is there", id)
 			}
 		default:
 			v.unknown++
@@ -126,43 +145,41 @@ func (l *ledger) check(history []kept) verdict {
 			}
 		}
 	}
-	for client, rs := range l.receipts {
-		at, placed, epoch := uint64(0), false, ""
-		seen := make(map[string]bool)
-		for _, r := range rs {
-			switch r.kind {
-			case "hello":
-				if epoch != "" {
-					wrong("client %d: begins afresh behind %d", client, at)
-				}
-				placed, epoch = false, r.epoch
-			case "resumed":
-				v.resumes++
-				if r.epoch != epoch {
-					wrong("client %d: resumed in epoch %s, was in %s", client, r.epoch, epoch)
-				}
-			case "gap":
-				wrong("client %d: a gap up to %d", client, r.seq)
-				at = r.seq
-			case "message":
-				v.receipts++
-				if seen[r.id] {
-					wrong("client %d: %s a second time, at %d", client, r.id, r.seq)
-				}
-				seen[r.id] = true
-				if placed && r.prev != at {
-					wrong("client %d: a hole between %d and %d, whose prev is %d", client, at, r.seq, r.prev)
-				}
-				if there[r.id] != r.seq {
-					wrong("client %d: %s was shown at %d, and stands at %d", client, r.id, r.seq, there[r.id])
-				}
-				at, placed = r.seq, true
+}
+
+// received checks what one client was shown, in the order in which it was shown. It returns the client's last place.
+func (v *verdict) received(client int, rs []receipt, places map[string]uint64) (at uint64) {
+	placed, epoch := false, ""
+	seen := make(map[string]bool)
+	for _, r := range rs {
+		switch r.kind {
+		case "hello":
+			if epoch != "" {
+				v.add("client %d: begins afresh after %d", client, at)
 			}
-		}
-		if at != last {
-			wrong("client %d: ends at %d of %d", client, at, last)
+			placed, epoch = false, r.epoch
+		case "resumed":
+			v.resumes++
+			if r.epoch != epoch {
+				v.add("client %d: resumed in epoch %s, was in %s", client, r.epoch, epoch)
+			}
+		case "gap":
+			v.add("client %d: a gap up to %d", client, r.seq)
+			at = r.seq
+		case "message":
+			v.receipts++
+			if seen[r.id] {
+				v.add("client %d: %s a second time, at %d", client, r.id, r.seq)
+			}
+			seen[r.id] = true
+			if placed && r.prev != at {
+				v.add("client %d: a hole between %d and %d, whose prev is %d", client, at, r.seq, r.prev)
+			}
+			if places[r.id] != r.seq {
+				v.add("client %d: %s was shown at %d, and stands at %d", client, r.id, r.seq, places[r.id])
+			}
+			at, placed = r.seq, true
 		}
 	}
-	slices.Sort(v.wrong)
-	return v
+	return at
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/doyasa/doyasa/e2e/wire"
 )
 
-// With sync always a message is shown to nobody before its block is synced, and what waits meanwhile shares the next sync. Seen from
-// outside, by strace: each write of messages to the block is followed by a sync before anything goes out to a socket.
+// A message is shown to nobody before it is synced, and the messages that wait meanwhile share the next sync. Seen from outside, by
+// strace: each write of messages to the store is followed by a sync before any of them goes out to a socket.
 func TestSync(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		doyasa.Skip(t, "no strace here")
@@ -31,7 +31,7 @@ func TestSync(t *testing.T) {
 	}
 	defer conn.Close()
 	trace := filepath.Join(t.TempDir(), "trace")
-	strace := exec.Command("strace", "-f", "-y", "-s", "1000000", "-e", "trace=fsync,fdatasync,pwrite64,write,writev,sendto,sendmsg", "-o", trace,
+	strace := exec.Command("strace", "-f", "-y", "-s", "1000000", "-e", "trace=fdatasync,pwrite64,write,writev,sendto,sendmsg", "-o", trace,
 		"-p", fmt.Sprint(server.PID()))
 	var said bytes.Buffer
 	strace.Stderr = &said
@@ -92,25 +92,25 @@ func TestSync(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of what was written to the block, what was synced, and what was shown: messages so far, and how often something was.
+	// Messages that were written to the store, synced and shown so far, and how often that was.
 	stored, synced, shown, syncs, shows := 0, 0, 0, 0, 0
 	within := make(map[string]int) // threads within an fsync, and what was written when it began
 	for l := range strings.Lines(string(b)) {
 		thread, call, _ := strings.Cut(l, " ")
 		call = strings.TrimSpace(call)
-		block := strings.Contains(call, ".blk>")
+		store := strings.Contains(call, ".seg>")
 		messages := strings.Count(call, `\"type\":\"message\"`)
 		switch {
-		case block && strings.HasPrefix(call, "pwrite64"), block && strings.HasPrefix(call, "write("):
-			stored++ // the server writes each by itself
-		case block && strings.HasPrefix(call, "fsync"):
+		case store && strings.HasPrefix(call, "pwrite64"):
+			stored += strings.Count(call, `\343\201\251\343\202\204\343\201\225`) // どやさ
+		case store && strings.HasPrefix(call, "fdatasync"):
 			syncs++
 			if strings.Contains(call, "unfinished") {
 				within[thread] = stored
 				continue
 			}
 			synced = stored
-		case strings.Contains(call, "fsync resumed"):
+		case strings.Contains(call, "fdatasync resumed"):
 			synced = max(synced, within[thread])
 			delete(within, thread)
 		case messages > 0:
@@ -120,24 +120,25 @@ func TestSync(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d messages, %d writes to the block, %d syncs, %d writes of messages to the socket", shown, stored, syncs, shows)
+	t.Logf("%d messages shown, %d stored, %d syncs, %d writes of messages to the socket", shown, stored, syncs, shows)
 	if syncs < single || syncs > single+burst/4 {
 		t.Errorf("%d syncs for %d messages one by one and %d at once, want one for each of the former and few for the others", syncs, single, burst)
 	}
 	if stored != single+burst || shown != single+burst {
-		t.Errorf("%d messages written to the block and %d to the socket: strace shows something else than expected", stored, shown)
+		t.Errorf("%d messages written to the store and %d to the socket: strace shows something else than expected", stored, shown)
 	}
 }
 
-// What a new store is made of is on disk before anything is said: without its metadata it would come back under another epoch, and
-// everybody would begin afresh.
+// A new store is on the disk before anything is said, with the folders that were made for it: without them it would come back empty and
+// under another epoch, and everybody would begin afresh.
 func TestSyncOfNewStore(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		doyasa.Skip(t, "no strace here")
 	}
-	dir, trace := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "trace")
+	base := t.TempDir()
+	dir, trace := filepath.Join(base, "new", "data"), filepath.Join(t.TempDir(), "trace")
 	plain := doyasa.Command(t, "import", "--history-dir", dir) // opens the store, and nothing more
-	traced := exec.CommandContext(t.Context(), "strace", append([]string{"-f", "-y", "-e", "trace=fsync", "-o", trace}, plain.Args...)...)
+	traced := exec.CommandContext(t.Context(), "strace", append([]string{"-f", "-y", "-e", "trace=fsync,fdatasync", "-o", trace}, plain.Args...)...)
 	traced.Dir = plain.Dir
 	out, err := traced.CombinedOutput()
 	b, _ := os.ReadFile(trace)
@@ -146,10 +147,9 @@ func TestSyncOfNewStore(t *testing.T) {
 	} else if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	const stream = "jetstream/$G/streams/doyasa"
-	for _, name := range []string{stream + "/meta.inf", stream + "/meta.sum", stream + "/msgs/1.blk", stream + "/msgs", stream, "jetstream", "", ".."} {
-		if want := "<" + filepath.Join(dir, name) + ">"; !strings.Contains(string(b), want) {
-			t.Errorf("no fsync of %s", want)
+	for _, name := range []string{base, filepath.Join(base, "new"), dir, filepath.Join(dir, "0000000000000001.seg")} {
+		if want := "<" + name + ">"; !strings.Contains(string(b), want) {
+			t.Errorf("no sync of %s", want)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 // The server is killed while a small history is trimmed all the time, while people catch up and while they retry: whoever comes back
 // goes on without a hole or is told that it was `trimmed`, and an id has one place for ever, also when its message is long gone.
 func TestKillWhileTrimming(t *testing.T) {
+	doyasa.Long(t)
 	kills := number("DOYASA_KILLS", 4)
 	dir, addr := t.TempDir(), freeAddr(t)
 	start := func() *doyasa.Server {

@@ -107,7 +107,7 @@ func newStand(t *testing.T, start doyasa.Starter, flags ...string) *stand {
 	if runtime.GOOS != "linux" {
 		doyasa.Skip(t, "another process's descriptors are counted in /proc")
 	}
-	s := &stand{start: start, timers: timers{handshake: time.Second, ping: 4 * time.Second, pong: 2 * time.Second, slow: 1500 * time.Millisecond, perSecond: 100, burst: 20}}
+	s := &stand{start: start, timers: timers{handshake: 2 * time.Second, ping: 4 * time.Second, pong: 3 * time.Second, slow: 3 * time.Second, perSecond: 100, burst: 20}}
 	if soak {
 		s.timers = timers{handshake: 5 * time.Second, ping: 25 * time.Second, pong: 8 * time.Second, slow: 5 * time.Second, perSecond: 10, burst: 20}
 	}

@@ -211,9 +211,9 @@ func (b *bystander) receive(text string) {
 // settle waits until everybody has got what had been said when it was called, and returns the 99th percentile of the time that
 // messages took since the last call. The error tells what has gone wrong since then.
 func (c *crowd) settle() (p99 time.Duration, err error) {
-	patience := time.AfterFunc(30*time.Second, func() {
+	patience := time.AfterFunc(wire.Patience, func() {
 		c.mu.Lock()
-		c.trouble = append(c.trouble, "bystanders wait for each other's messages for 30 s")
+		c.trouble = append(c.trouble, fmt.Sprintf("bystanders have waited %v for each other's messages", wire.Patience))
 		c.changed.Broadcast()
 		c.mu.Unlock()
 	})
@@ -272,7 +272,7 @@ func (c *crowd) heardNothingLike(part string) error {
 
 func (c *crowd) wait(done func() bool, otherwise string) error {
 	late := false
-	patience := time.AfterFunc(30*time.Second, func() {
+	patience := time.AfterFunc(wire.Patience, func() {
 		c.mu.Lock()
 		late = true
 		c.changed.Broadcast()
@@ -283,7 +283,7 @@ func (c *crowd) wait(done func() bool, otherwise string) error {
 	defer c.mu.Unlock()
 	for !done() && len(c.trouble) == 0 {
 		if late {
-			return errors.New(otherwise + " within 30 s")
+			return fmt.Errorf("%s within %v", otherwise, wire.Patience)
 		}
 		c.changed.Wait()
 	}

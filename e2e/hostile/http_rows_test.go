@@ -63,9 +63,9 @@ var httpRows = []row{
 const within = "within a line net/http says 400 before it closes"
 
 // dropped waits for the end of a connection that never made a request, without an answer other than that it was none.
-func dropped(t *testing.T, conn *wire.Conn, after time.Duration) {
+func dropped(t *testing.T, conn *wire.Conn) {
 	t.Helper()
-	conn.SetReadDeadline(time.Now().Add(after + 20*time.Second))
+	conn.SetReadDeadline(time.Now().Add(wire.Patience))
 	answer, err := io.ReadAll(conn.TCPConn)
 	if len(answer) > 0 && !bytes.HasPrefix(answer, []byte("HTTP/1.1 400 ")) || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("%q, %v; want the end", answer, err)
@@ -147,7 +147,7 @@ func runSilent(t *testing.T, s *stand, n int, begun string) {
 		conns = append(conns, conn)
 	}
 	for _, conn := range conns {
-		dropped(t, conn, s.timers.handshake)
+		dropped(t, conn)
 	}
 	if took := time.Since(since); took < s.timers.handshake/2 {
 		t.Errorf("dropped after %v, want %v", took, s.timers.handshake)
@@ -176,7 +176,7 @@ func runSlowRequests(t *testing.T, s *stand) {
 		s.dial(t, "").open()
 	}
 	for _, conn := range conns {
-		dropped(t, conn, s.timers.handshake)
+		dropped(t, conn)
 	}
 	dripping.Wait()
 }

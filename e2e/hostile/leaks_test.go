@@ -44,6 +44,7 @@ func liveIn(metrics map[string]float64) float64 {
 // descriptor, no member, and no memory once nobody is awaited back (who has gone is among the people for half a minute); and the
 // bystanders did not notice.
 func TestVanish(t *testing.T) {
+	doyasa.Long(t)
 	doyasa.EachSockets(t, func(t *testing.T, start doyasa.Starter) {
 		s := newStand(t, start)
 		cycles := size(100_000, 2_000)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/doyasa/doyasa/e2e/doyasa"
+	"github.com/doyasa/doyasa/e2e/wire"
 )
 
 // A stand is the one server of a run, with its bystanders and with what is known of it.
@@ -139,8 +140,8 @@ func (s *stand) returned(before counters) error {
 		if now.near(before) {
 			return nil
 		}
-		if time.Since(since) > 15*time.Second {
-			return fmt.Errorf("after 15 s the counters are %+v, before it was %+v", now, before)
+		if time.Since(since) > wire.Patience {
+			return fmt.Errorf("after %v the counters are %+v, before the row they were %+v", wire.Patience, now, before)
 		}
 	}
 }

@@ -124,12 +124,8 @@ func (p *peer) closed(codes ...int) (reason string) {
 	if err != nil || !slices.Contains(codes, f.Code()) {
 		p.t.Fatalf("%v (code %d), %v; want Close %d", f, f.Code(), err, codes)
 	}
-	since := time.Now()
 	if f, err := p.ReadFrame(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
-		p.t.Fatalf("behind the Close frame: %v, %v; want the end", f, err)
-	}
-	if took := time.Since(since); took > 3*time.Second {
-		p.t.Errorf("the connection ended %v after the Close frame, want 1 s", took)
+		p.t.Fatalf("after the Close frame: %v, %v; want the end", f, err)
 	}
 	return string(f.Payload[min(2, len(f.Payload)):])
 }
@@ -141,16 +137,16 @@ func (p *peer) open() {
 	p.expect(wire.Frame{First: wire.Fin | wire.Pong, Payload: []byte("open?")})
 }
 
-// gone waits until the server has ended the connection, without a Close frame or behind one with one of some codes. It does not
-// say a word itself, so that only the server can have ended it.
-func (p *peer) gone(within time.Duration, codes ...int) {
+// gone waits until the server has ended the connection, without a Close frame or after one with one of some codes. It sends nothing
+// itself, so that only the server can have ended the connection.
+func (p *peer) gone(codes ...int) {
 	p.t.Helper()
-	p.SetReadDeadline(time.Now().Add(within))
+	p.SetReadDeadline(time.Now().Add(wire.Patience))
 	for {
 		f, err := p.next()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			p.t.Fatalf("still connected after %v", within)
+			p.t.Fatalf("still connected after %v", wire.Patience)
 		case err != nil:
 			return
 		case f.Code() != 0 && !slices.Contains(codes, f.Code()):
@@ -160,7 +156,7 @@ func (p *peer) gone(within time.Duration, codes ...int) {
 }
 
 // released waits until the server holds nothing of the connection any more: only then is what is written answered with a reset.
-func (p *peer) released(within time.Duration) {
+func (p *peer) released() {
 	p.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -168,8 +164,8 @@ func (p *peer) released(within time.Duration) {
 		if _, err := p.Write([]byte{0}); err != nil {
 			return
 		}
-		if time.Since(since) > within {
-			p.t.Fatalf("the server still takes bytes after %v", within)
+		if time.Since(since) > wire.Patience {
+			p.t.Fatalf("the server still takes bytes after %v", wire.Patience)
 		}
 	}
 }

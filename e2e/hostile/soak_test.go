@@ -161,7 +161,7 @@ func TestHalfOpen(t *testing.T) {
 			}
 			attacked = handshakes(1000)
 			for _, conn := range halves {
-				dropped(t, conn, s.timers.handshake)
+				dropped(t, conn)
 			}
 			if took := time.Since(since); took > s.timers.handshake+20*time.Second {
 				t.Errorf("all dropped after %v, want %v", took, s.timers.handshake)

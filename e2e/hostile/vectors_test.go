@@ -111,7 +111,7 @@ func playStream(t *testing.T, s *stand, v vectors.Stream, writes []vectors.Write
 	case v.End == "fin":
 		<-written
 		p.CloseWrite()
-		p.gone(5 * time.Second)
+		p.gone()
 	case v.End == "reset":
 		<-written
 		p.SetLinger(0)
@@ -131,6 +131,14 @@ func playStream(t *testing.T, s *stand, v vectors.Stream, writes []vectors.Write
 
 // playRequest plays a case of request.txt or http.txt.
 func playRequest(t *testing.T, s *stand, v vectors.Vector) {
+	// The request is made before the connection, since handshake_timeout counts from there and a request of 20 MB takes its time.
+	request := v.Head(t, base)
+	request = bytes.Replace(request, []byte("/chat"), []byte("/websocket"), 1)
+	request = bytes.Replace(request, []byte("/CHAT"), []byte("/WEBSOCKET"), 1)
+	if whole := v.Bytes(t, "request"); len(whole) > 0 {
+		request = bytes.Replace(whole, []byte("/chat"), []byte("/websocket"), 1)
+	}
+	written, later := append(request, v.Bytes(t, "body")...), v.Bytes(t, "later")
 	conn, err := wire.Connect(s.server.Addr)
 	if err != nil {
 		t.Fatal(err)
@@ -138,20 +146,14 @@ func playRequest(t *testing.T, s *stand, v vectors.Vector) {
 	defer conn.Close()
 	s.dialled.Add(1)
 	p := &peer{Conn: conn, t: t, stand: s}
-	request := v.Head(t, base)
-	request = bytes.Replace(request, []byte("/chat"), []byte("/websocket"), 1)
-	request = bytes.Replace(request, []byte("/CHAT"), []byte("/WEBSOCKET"), 1)
-	if whole := v.Bytes(t, "request"); len(whole) > 0 {
-		request = bytes.Replace(whole, []byte("/chat"), []byte("/websocket"), 1)
-	}
 	go func() {
-		if _, err := conn.Write(append(request, v.Bytes(t, "body")...)); err != nil {
+		if _, err := conn.Write(written); err != nil {
 			return
 		}
 		if pause, err := time.ParseDuration(v.Get("pause")); err == nil {
 			time.Sleep(pause)
 		}
-		conn.Write(v.Bytes(t, "later"))
+		conn.Write(later)
 	}()
 	method, _, _ := strings.Cut(string(request[:min(10, len(request))]), " ")
 	response, err := conn.Response(method)
@@ -165,8 +167,14 @@ func playRequest(t *testing.T, s *stand, v vectors.Vector) {
 	if !slices.Contains(statuses, strconv.Itoa(response.StatusCode)) {
 		t.Fatalf("%s, want %s", response.Status, v.Get("status"))
 	}
-	if field, value, _ := strings.Cut(v.Get("field"), ": "); response.Header.Get(field) != value {
-		t.Errorf("%s: %q, want %q", field, response.Header.Get(field), value)
+	for _, line := range v.All("field") {
+		field, value, _ := strings.Cut(line, ": ")
+		if field == "Connection" && response.Close {
+			continue // net/http hides all fields of this name from a client when one of them says close
+		}
+		if !slices.Contains(response.Header.Values(field), value) {
+			t.Errorf("%s: %q, want %q", field, response.Header.Values(field), value)
+		}
 	}
 	if absent := v.Get("absent"); response.Header.Get(absent) != "" {
 		t.Errorf("%s: %q, want none", absent, response.Header.Get(absent))

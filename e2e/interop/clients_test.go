@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	coder "github.com/coder/websocket"
 	"github.com/gobwas/ws"
@@ -93,8 +94,9 @@ func (in *inbox) pump(ctx context.Context) {
 // coderClient is github.com/coder/websocket.
 type coderClient struct {
 	*inbox
-	ctx  context.Context
-	conn *coder.Conn
+	ctx     context.Context
+	conn    *coder.Conn
+	closing atomic.Bool // close tells how the connection ends, so the reading goroutine does not
 }
 
 func dialCoder(ctx context.Context, url, subprotocol string) (client, error) {
@@ -122,6 +124,8 @@ func dialCoder(ctx context.Context, url, subprotocol string) (client, error) {
 		for {
 			typ, p, err := conn.Read(ctx)
 			switch code := coder.CloseStatus(err); {
+			case err != nil && c.closing.Load():
+				return
 			case code != -1:
 				c.put(event{opcode: wire.Close, code: int(code)})
 				return
@@ -156,7 +160,15 @@ func (c *coderClient) sendInFragments(opcode byte, p []byte) error {
 // ping waits for the pong, with a payload of the library's choice.
 func (c *coderClient) ping([]byte) error { return c.conn.Ping(c.ctx) }
 
-func (c *coderClient) close(code int) error { return c.conn.Close(coder.StatusCode(code), "") }
+// close waits for the answer. The library reads it in this goroutine or in the one that reads, and returns nil if it has the same code.
+func (c *coderClient) close(code int) error {
+	c.closing.Store(true)
+	if err := c.conn.Close(coder.StatusCode(code), ""); err != nil {
+		return err
+	}
+	c.put(event{opcode: wire.Close, code: code})
+	return nil
+}
 
 // gobwasClient is github.com/gobwas/ws with its wsutil.
 type gobwasClient struct {

@@ -120,7 +120,7 @@ func TestFragments(t *testing.T) {
 
 // TestPings: ours are answered, theirs are answered, and the connection outlives the time in which an answer must come.
 func TestPings(t *testing.T) {
-	s := start(t, "--limits-ping-interval", "600ms", "--limits-pong-timeout", "500ms")
+	s := start(t, "--limits-ping-interval", "2s", "--limits-pong-timeout", "1900ms")
 	each(t, s, "", "", func(t *testing.T, c client) {
 		if err := c.ping([]byte("どやさ?")); err != nil {
 			t.Fatal(err)

@@ -19,7 +19,7 @@ func TestPython(t *testing.T) {
 	if err := exec.Command(python, "-c", "import websockets").Run(); err != nil {
 		doyasa.Skip(t, "python3-websockets is not installed")
 	}
-	s := start(t, "--limits-ping-interval", "1s", "--limits-pong-timeout", "900ms")
+	s := start(t, "--limits-ping-interval", "2s", "--limits-pong-timeout", "1900ms")
 	cmd := exec.CommandContext(t.Context(), python, "testdata/client.py", s.Addr)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

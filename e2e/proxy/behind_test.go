@@ -67,17 +67,18 @@ func TestOrigin(t *testing.T) {
 }
 
 // A proxy that gives up on quiet connections, as nginx does after 60 s, never finds one quiet as long as the server pings more
-// often. Here it gives up after 2 s.
+// often. Here it gives up after 8 s.
 func TestIdle(t *testing.T) {
+	doyasa.Long(t)
 	impatient := func(block string) string {
-		return strings.Replace(block, "{\n", "{\n    proxy_read_timeout 2s;\n", 1)
+		return strings.Replace(block, "{\n", "{\n    proxy_read_timeout 8s;\n", 1)
 	}
 	each(t, func(t *testing.T, k kind) {
 		change := impatient
 		if k.name == "caddy" { // it has no such limit
 			change = nil
 		}
-		pinging := doyasa.Start(t, "--limits-ping-interval", "1s", "--limits-pong-timeout", "900ms")
+		pinging := doyasa.Start(t, "--limits-ping-interval", "2s", "--limits-pong-timeout", "1900ms")
 		conn := upgrade(t, k.start(t, pinging, change))
 		for i := range 5 {
 			f, err := conn.ReadFrame()
@@ -88,7 +89,7 @@ func TestIdle(t *testing.T) {
 		}
 		conn.Send(wire.Text, []byte("still here"))
 		if f := frame(t, conn); string(f.Payload) != "still here" {
-			t.Errorf("after 5 s without a message: %v", f)
+			t.Errorf("after 10 s without a message: %v", f)
 		}
 		if change == nil {
 			return

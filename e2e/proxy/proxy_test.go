@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { doyasa.Main(m) }
 
 // patience bounds every wait: a safety net, not a measure.
-const patience = 30 * time.Second
+const patience = 5 * time.Minute
 
 // A kind is one of the proxies that the README tells how to set up.
 type kind struct {

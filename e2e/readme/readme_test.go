@@ -163,6 +163,7 @@ func TestCommands(t *testing.T) {
 
 // TestBench runs the line that loads the server.
 func TestBench(t *testing.T) {
+	doyasa.Long(t)
 	line := strings.TrimSpace(block(t, read(t, "README.md"), "sh", "doyasa bench"))
 	args, ok := strings.CutPrefix(line, "go run ./cmd/doyasa ")
 	if !ok {

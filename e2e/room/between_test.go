@@ -15,8 +15,10 @@ import (
 // TestPongsBetweenMessages: members that read by fits and starts while large messages come keep pinging. What is written to them stops
 // somewhere inside a message, and still every pong stands between two messages, in the order of the pings, and every message is whole.
 func TestPongsBetweenMessages(t *testing.T) {
+	doyasa.Long(t)
 	const total, pings = 120, 300
 	s := doyasa.Start(t, "--limits-messages-per-second", "0", "--limits-text-bytes", "64KiB",
+		"--limits-slow-timeout", "5m",
 		"--limits-pong-timeout", "100ms", "--limits-ping-interval", "10m") // the shorter a timeout, the sooner a write that stands is looked at
 	members := gather(t, s, "doyasa", 8, 2)
 	sender, readers := members[0], members[1:]
@@ -73,6 +75,7 @@ func TestPongsBetweenMessages(t *testing.T) {
 // TestResumeWhileTheRoomMovesOn: people come back to positions at the far end of history while 8 KB messages push that end, and the
 // log behind them, further on. They are brought up to the head without a hole, or told of it.
 func TestResumeWhileTheRoomMovesOn(t *testing.T) {
+	doyasa.Long(t)
 	const kept, people, visits, length = 700, 8, 4, 100
 	s := doyasa.StartRace(t, "--limits-messages-per-second", "0", "--limits-text-bytes", "16KiB", "--history-bytes", "64MiB",
 		"--history-messages", fmt.Sprint(kept))

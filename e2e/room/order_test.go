@@ -176,10 +176,11 @@ func pass(s *doyasa.Server, room string, v1 bool) (*member, error) {
 	return m, nil
 }
 
-// flags without a rate.
-var unlimited = []string{"--limits-messages-per-second", "0"}
+// unlimited are flags without a rate. A handshake may take long, because the machine may be busy.
+var unlimited = []string{"--limits-messages-per-second", "0", "--limits-handshake-timeout", "1m"}
 
 func TestEverybodyOneOrder(t *testing.T) {
+	doyasa.Long(t)
 	crowd(t, doyasa.Start(t, unlimited...), 500, 10, 30, 0)
 }
 
@@ -188,6 +189,7 @@ func TestEverybodyOneOrderComingAndGoing(t *testing.T) {
 }
 
 func TestEverybodyOneOrderRaceDetector(t *testing.T) {
+	doyasa.Long(t)
 	crowd(t, doyasa.StartRace(t, unlimited...), 60, 10, 20, 10)
 }
 

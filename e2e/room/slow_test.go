@@ -30,18 +30,22 @@ func post(t testing.TB, addr, room, text string) (stored notice) {
 }
 
 // TestStalledReaders: in a room of 100, five do not read. Everybody else has everything in order, the server's memory stays within
-// the bounds of log and history, and the five are closed after slow_timeout, having missed nothing before that.
+// the bounds of log and history, and the five are closed after slow_timeout, having missed nothing before that. The sender waits for
+// the last reader before more is under way than a reader's socket holds, so that no reader is slow only because the machine is busy.
 func TestStalledReaders(t *testing.T) {
 	const (
 		stalled = 5 // the second of them of doyasa.v1
 		size    = 8 << 10
 		total   = 2000 // 16 MB: four times the log's window
-		window  = 128  // messages, 1 MiB: how far the sender goes ahead of the last reader, so that no reader is overtaken
+		window  = 12   // messages, 96 KiB: how far the sender goes ahead of the last reader
 	)
 	s := doyasa.Start(t, "--limits-messages-per-second", "0", "--limits-text-bytes", "16KiB", "--limits-slow-timeout", "2s",
 		"--history-bytes", "1MiB")
 	members := gather(t, s, "doyasa", 100, 20)
 	asleep, awake := members[:stalled], members[stalled:]
+	for _, m := range awake {
+		m.conn.SetReadBuffer(4 * window * size)
+	}
 	growth := s.WatchRSS(t)
 	text := strings.Repeat("どやさ", size/9)
 	pace := newPace(len(awake), window)
@@ -106,6 +110,7 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 // TestOvertaken: members that lag behind the log, though never for long enough to be cut off, are told: a raw one is closed with
 // 1013, one of doyasa.v1 hears which messages it has missed and goes on.
 func TestOvertaken(t *testing.T) {
+	doyasa.Long(t)
 	s := doyasa.Start(t, "--limits-messages-per-second", "0", "--limits-text-bytes", "64KiB", "--limits-slow-timeout", "1m")
 	lagging := gather(t, s, "doyasa", 2, 2)
 	sender, err := join(s.Addr, "doyasa", false, "")
@@ -157,12 +162,13 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
-// TestFlood: a raw sender far over its rate loses nothing and is only read more slowly; neither it, whose pongs stand behind its
+// TestFlood: a raw sender far over its rate loses nothing and is only read more slowly; neither the sender, whose pongs wait after its
 // messages, nor anybody else is cut off.
 func TestFlood(t *testing.T) {
-	const rate, burst, total = 40, 10, 130 // three seconds
+	doyasa.Long(t)
+	const rate, burst, total = 40, 10, 330 // eight seconds, longer than a ping may stay unanswered
 	s := doyasa.Start(t, "--limits-messages-per-second", "40", "--limits-burst", "10",
-		"--limits-ping-interval", "600ms", "--limits-pong-timeout", "500ms")
+		"--limits-ping-interval", "4s", "--limits-pong-timeout", "3s")
 	members := gather(t, s, "doyasa", 10, 2)
 	flooder := members[0]
 	var flood []byte

@@ -1,6 +1,6 @@
-// Package wire is as much of a WebSocket client as tests need, written from RFC 6455 without the project's own codec and without
-// manners: it sends whatever bytes it is given, answers nothing by itself, and reports exactly what comes back. It must not know
-// what a message means.
+// Package wire is a WebSocket client for tests. It was written from RFC 6455 and does not use the project's own codec. It sends
+// any bytes that it is given, valid or not, answers nothing by itself, and reports exactly what the server sends. It must not
+// know what a message means.
 package wire
 
 import (
@@ -8,6 +8,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -15,10 +16,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// Opcodes (section 5.2), and the bits that share their byte.
+// The opcodes (section 5.2), and the bits in the same byte.
 const (
 	Continuation = 0x0
 	Text         = 0x1
@@ -33,13 +35,15 @@ const (
 	RSV3 = 0x10
 )
 
-// Patience bounds everything a connection does: a safety net, not a measure.
-const Patience = 3 * time.Minute
+// Patience limits the read of each frame, and each write, unless a deadline is set. It is only a safety net: no test measures
+// time with it.
+const Patience = 5 * time.Minute
 
 // key is the example of section 1.3.
 const key = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// A Frame as it came from the server, or is wanted from it: First is its first byte, with FIN, RSV bits and opcode.
+// A Frame is a frame that the server has sent, or that a test expects. First is its first byte, with FIN, the RSV bits and the
+// opcode.
 type Frame struct {
 	First   byte
 	Payload []byte
@@ -52,7 +56,8 @@ func (f Frame) String() string {
 	return fmt.Sprintf("%02x %q", f.First, f.Payload)
 }
 
-// Code is the status code of a Close frame (section 5.5.1), 1005 if it has none, 0 if f is none.
+// Code returns the status code of a Close frame (section 5.5.1). It is 1005 if the frame has none, and 0 if f is not a Close
+// frame.
 func (f Frame) Code() int {
 	switch {
 	case f.First != Fin|Close:
@@ -63,7 +68,7 @@ func (f Frame) Code() int {
 	return int(binary.BigEndian.Uint16(f.Payload))
 }
 
-// Append appends one frame as a client sends it, masked.
+// Append appends one masked frame, as a client sends it.
 func Append(dst []byte, first byte, payload []byte) []byte {
 	mask := binary.BigEndian.AppendUint32(nil, rand.Uint32())
 	dst = append(Header(dst, first, 0x80, len(payload)), mask...)
@@ -75,7 +80,7 @@ func Append(dst []byte, first byte, payload []byte) []byte {
 	return dst
 }
 
-// Header appends the beginning of a frame, up to its length in the shortest form.
+// Header appends the header of a frame up to the length, which has its shortest form.
 func Header(dst []byte, first, maskBit byte, n int) []byte {
 	dst = append(dst, first)
 	switch {
@@ -87,7 +92,7 @@ func Header(dst []byte, first, maskBit byte, n int) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, maskBit|127), uint64(n))
 }
 
-// ClosePayload is the payload of a Close frame; 1005 makes it empty.
+// ClosePayload returns the payload of a Close frame. It is empty for 1005.
 func ClosePayload(code int, reason string) []byte {
 	if code == 1005 {
 		return nil
@@ -95,23 +100,51 @@ func ClosePayload(code int, reason string) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...)
 }
 
-// Request is an opening handshake (section 4.1) for a target such as "/websocket?room=a", with more header lines if given.
+// Request returns an opening handshake (section 4.1) for a target such as "/websocket?room=a", with further header lines if they
+// are given.
 func Request(host, target string, header ...string) []byte {
 	lines := append([]string{"GET " + target + " HTTP/1.1", "Host: " + host, "Upgrade: websocket", "Connection: Upgrade",
 		"Sec-WebSocket-Key: " + key, "Sec-WebSocket-Version: 13"}, header...)
 	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")
 }
 
-// A Conn is a connection. Frames are read by one goroutine at a time; bytes are written as they are with Write.
+// A Conn is a connection. Only one goroutine at a time may read frames. Write sends bytes without changing them.
 type Conn struct {
 	*net.TCPConn
 	r *bufio.Reader
+
+	readBound, writeBound atomic.Bool // a deadline was set, so Patience does not apply any more
 }
 
-// Connect opens a connection and says nothing on it.
+// SetDeadline sets the deadlines of reads and writes instead of Patience.
+func (c *Conn) SetDeadline(at time.Time) error {
+	return errors.Join(c.SetReadDeadline(at), c.SetWriteDeadline(at))
+}
+
+// SetReadDeadline sets the deadline of reads instead of Patience for each frame.
+func (c *Conn) SetReadDeadline(at time.Time) error {
+	c.readBound.Store(true)
+	return c.TCPConn.SetReadDeadline(at)
+}
+
+// SetWriteDeadline sets the deadline of writes instead of Patience for each write.
+func (c *Conn) SetWriteDeadline(at time.Time) error {
+	c.writeBound.Store(true)
+	return c.TCPConn.SetWriteDeadline(at)
+}
+
+// Write writes bytes as they are.
+func (c *Conn) Write(b []byte) (int, error) {
+	if !c.writeBound.Load() {
+		c.TCPConn.SetWriteDeadline(time.Now().Add(Patience))
+	}
+	return c.TCPConn.Write(b)
+}
+
+// Connect opens a connection and sends nothing.
 func Connect(address string) (*Conn, error) { return ConnectFrom("", address) }
 
-// ConnectFrom is Connect from one of this machine's addresses, without a port; "" is any.
+// ConnectFrom opens a connection from an address of this machine, given without a port. "" lets the system choose.
 func ConnectFrom(local, address string) (*Conn, error) {
 	dialer := net.Dialer{Timeout: Patience}
 	if local != "" {
@@ -122,7 +155,7 @@ func ConnectFrom(local, address string) (*Conn, error) {
 		return nil, err
 	}
 	conn.SetDeadline(time.Now().Add(Patience))
-	return &Conn{conn.(*net.TCPConn), bufio.NewReaderSize(conn, 8<<10)}, nil
+	return &Conn{TCPConn: conn.(*net.TCPConn), r: bufio.NewReaderSize(conn, 8<<10)}, nil
 }
 
 // Dial opens a connection and makes the handshake.
@@ -161,14 +194,18 @@ func (c *Conn) Accepted(header ...string) error {
 	return nil
 }
 
-// Response reads an answer in HTTP to a request made with a method, up to its header; its body is read with it.
+// Response reads an HTTP answer to a request with the given method, up to the end of its header. The caller reads the body from
+// it.
 func (c *Conn) Response(method string) (*http.Response, error) {
 	return http.ReadResponse(c.r, &http.Request{Method: method})
 }
 
-// ReadFrame reads one frame and holds it to what section 5 asks of a server: not masked, no RSV bits, a known opcode, the length in
-// its shortest form, control frames whole and short.
+// ReadFrame reads one frame and checks what section 5 demands of a server: the frame is not masked and has no RSV bits, its
+// opcode is known, its length has the shortest form, and a control frame is short and not fragmented.
 func (c *Conn) ReadFrame() (Frame, error) {
+	if c.r.Buffered() == 0 && !c.readBound.Load() {
+		c.TCPConn.SetReadDeadline(time.Now().Add(Patience))
+	}
 	var head [2]byte
 	if _, err := io.ReadFull(c.r, head[:]); err != nil {
 		return Frame{}, err
@@ -198,7 +235,7 @@ func (c *Conn) ReadFrame() (Frame, error) {
 	return f, unexpected(err)
 }
 
-// unexpected is an end of the stream inside a frame.
+// unexpected turns the end of the stream inside a frame into an error of its own.
 func unexpected(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

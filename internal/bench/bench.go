@@ -1,10 +1,11 @@
-// Package bench is a load generator for rooms: it opens connections to a server, says messages on some of them, and holds every
-// receiver to the room's promises: nothing lost, nothing doubled, nothing damaged, one order for all.
+// Package bench is a load generator for rooms. It opens connections to a server, sends messages on some of them, and checks at every
+// receiver that the room keeps its promises: no message is lost, doubled or damaged, and all receivers see one order.
 //
-// It is one event loop on one goroutine, so that it costs no more than the server it measures. Latency is counted from when a
-// message was due, not from when it could be sent: a server that stalls its senders cannot hide it (coordinated omission).
+// It is one event loop on one goroutine, so that it costs less than the server it measures. Latency is counted from the time at which a
+// message was due, not from the time at which it could be sent. Otherwise a server could hide its delays by stalling its senders
+// (coordinated omission).
 //
-// It must not know a room's inside: it sees what any client sees, and what the operating system says of the server's process.
+// It must not know how a room works inside: it sees what a client sees, and what the operating system tells about the server's process.
 package bench
 
 import (
@@ -19,8 +20,9 @@ import (
 	"github.com/doyasa/doyasa/wsproto"
 )
 
-// Run connects, loads and judges. ctx ends the measurement early, with a report on what there was. An error means that nothing
-// could be measured: nobody there, a refused handshake; broken promises are in the report instead.
+// Run connects, puts the load on the server, and checks what comes back. When ctx ends, the measurement ends early, and the report covers
+// the time until then. An error means that nothing could be measured, for example because the server refused a handshake. Broken promises
+// are not errors; they are in the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -53,56 +55,59 @@ type run struct {
 	ctx     context.Context
 	opts    Options
 	host    string // of the Host header
+	target  netip.AddrPort
 	base    time.Time
-	tag     uint64 // of our messages, so that those of others are not judged
+	tag     uint64 // marks each message of this run; messages with another tag are not checked
 	sockets transport
 	conns   []conn
 	rooms   []room
 	groups  []group
 	senders []sender
-	due     schedule // open loop: what each room says next
-	filler  []byte   // what stands behind the head of each payload
-	lead    []byte   // the header of a raw message's frame as it comes back
+	due     schedule // open loop: when each room sends its next message
+	filler  []byte   // what follows the head in each payload
 	frame   []byte   // scratch: a payload being sent
 	dirty   []int    // connections with something new to send
 
-	phase      string
-	connecting int // handshakes under way
+	assemblers []*wsproto.Assembler // Assemblers that hold no part of a message, free for any connection
+
+	phase       string
+	phaseAt     time.Duration // when the phase began
+	phaseLength time.Duration // how long the phase lasts; 0 when that is not known
+	shown       shown
+
+	connecting int  // handshakes under way
+	reached    bool // the server has accepted a connection
 	open       int
-	failed     error // why the run cannot go on
-	synced     int   // members that have seen a probe
+	failed     error // the error that ends the run
+	synced     int   // members that have received a probe
 
-	from, until time.Duration // a message due then is measured; until is 0 while it is not known
-	sending     bool          // senders may say something new
-	sent        int64         // measured messages
-	expected    int64         // deliveries that are owed for what has been said
-	arrived     int64         // deliveries, of all messages
+	from, until time.Duration // messages that are due at or after from, and before until, are measured; until is 0 while it is not known
+	sending     bool          // senders may send new messages
+	sent        int64         // measured messages that were sent
+	expected    int64         // deliveries owed for all messages sent so far
+	arrived     int64         // deliveries of all messages
 	measured    int64         // deliveries of measured messages
-	moved       time.Duration // when something last arrived
+	moved       time.Duration // when the run last made progress
 
-	server  *process // nil when it is not on this machine
-	marks   marks
-	faults  faults
-	printed struct {
-		at      time.Duration
-		arrived int64
-	}
+	server *process // nil when the server is on another machine
+	marks  marks
+	faults faults
 }
 
-// marks are what was read off the server's and our own process at the turns of a run.
+// marks are the readings of the server's process and of our own, taken when a part of the run begins or ends.
 type marks struct {
 	before, connected, start, end usage
-	peak                          int64 // resident bytes, the most seen
+	peak                          int64 // the most resident bytes of the server in any reading
 	startAt, endAt                time.Duration
 	connectTime                   time.Duration
 	arrivedAtStart, arrivedAtEnd  int64
 	ownStart, ownEnd              time.Duration
 }
 
-// group is one kind of room, measured by itself.
+// group is one kind of room, with figures of its own.
 type group struct {
 	Group
-	first, last int // rooms [first, last)
+	first, last int // the rooms from number first to before last
 	seen        *histogram
 	all         *histogram
 }
@@ -112,9 +117,8 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{ctx: ctx, opts: o, host: o.Address, base: time.Now(), tag: uint64(1 + rand.N(tags-1)), filler: newFiller(o.Size)}
-	var ends []int // by group: the first connection behind it
-	r.lead = wsproto.AppendHeader(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpText, PayloadLen: int64(o.Size)})
+	r := &run{ctx: ctx, opts: o, host: o.Address, target: addr, base: time.Now(), tag: uint64(1 + rand.N(tags-1)), filler: newFiller(o.Size)}
+	var ends []int // ends[g] is the number of the last connection of group g, plus one
 	for g := range o.Groups {
 		r.addGroup(o.Groups[g])
 		ends = append(ends, len(r.conns))
@@ -169,7 +173,7 @@ func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	for _, ip := range ips { // a name with both is more often served over IPv4
+	for _, ip := range ips { // prefer IPv4: a server that listens on one family only usually has that one
 		if ip.Unmap().Is4() {
 			return netip.AddrPortFrom(ip.Unmap(), uint16(n)), nil
 		}
@@ -179,7 +183,8 @@ func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
 
 func (r *run) now() time.Duration { return time.Since(r.base) }
 
-// step runs the loop until done says so. It gives up, with false, when nothing has moved for patience, or at a deadline.
+// step runs the loop until done returns true. It returns false at the deadline. Without a deadline, it returns false when there has been no
+// progress for the time patience.
 func (r *run) step(done func() bool, deadline time.Duration) (bool, error) {
 	for r.moved = r.now(); !done(); {
 		now := r.now()
@@ -201,10 +206,10 @@ func (r *run) step(done func() bool, deadline time.Duration) (bool, error) {
 	return true, r.failed
 }
 
-// connect opens all connections, a few dozen at a time: as fast as the server answers, without overflowing its backlog.
+// connect opens all connections, at most 128 at the same time, so that the backlog of the server does not overflow.
 func (r *run) connect() error {
 	const window = 128
-	r.phase = "connecting"
+	r.enter(phaseConnecting, 0)
 	r.marks.before = r.server.usage()
 	begin := r.now()
 	next := 0
@@ -212,7 +217,7 @@ func (r *run) connect() error {
 		for ; r.connecting < window && next < len(r.conns); next++ {
 			r.connecting++
 			if err := r.sockets.dial(next, r.source(next)); err != nil {
-				r.fail(fmt.Errorf("connection %d: %w", next+1, err))
+				r.fail(r.connectFailed(next, err))
 				break
 			}
 		}
@@ -223,10 +228,7 @@ func (r *run) connect() error {
 		return err
 	}
 	if !ok {
-		if r.ctx.Err() != nil {
-			return errors.New("interrupted while connecting")
-		}
-		return fmt.Errorf("only %d of %d connections were made; nothing moved for %v", r.open, len(r.conns), r.opts.patience)
+		return r.notConnected()
 	}
 	r.marks.connectTime = r.now() - begin
 	r.marks.connected = r.server.usage()
@@ -234,7 +236,20 @@ func (r *run) connect() error {
 	return nil
 }
 
-// source is the local address of connection i; invalid lets the system choose.
+// notConnected returns the reason why not all connections were made.
+func (r *run) notConnected() error {
+	switch {
+	case r.ctx.Err() != nil:
+		return errors.New("interrupted while connecting")
+	case !r.reached:
+		return &ConnectError{r.target, fmt.Errorf("nothing answered for %v", r.opts.patience)}
+	case r.open == 0:
+		return fmt.Errorf("%v accepts connections, but answered none of %d WebSocket handshakes for %v", r.target, r.connecting, r.opts.patience)
+	}
+	return fmt.Errorf("the server made %d of %d connections, then answered no other for %v", r.open, len(r.conns), r.opts.patience)
+}
+
+// source returns the local address of connection i. The zero address lets the system choose.
 func (r *run) source(i int) netip.Addr {
 	if len(r.opts.Sources) == 0 {
 		return netip.Addr{}
@@ -242,16 +257,16 @@ func (r *run) source(i int) netip.Addr {
 	return r.opts.Sources[i%len(r.opts.Sources)]
 }
 
-// idle holds the connections, answering pings, and says nothing.
+// idle holds the connections and answers pings, but sends no messages.
 func (r *run) idle() error {
-	r.phase = "idle"
+	r.enter(phaseIdle, r.opts.Duration)
 	r.begin(r.now())
 	_, err := r.step(func() bool { return false }, r.now()+r.opts.Duration)
 	r.finish()
 	return err
 }
 
-// begin and finish bound what is measured.
+// begin and finish take the readings at the beginning and the end of the measurement.
 func (r *run) begin(at time.Duration) {
 	r.marks.start, r.marks.ownStart = r.server.usage(), ownCPU()
 	r.marks.startAt, r.marks.arrivedAtStart = r.now(), r.arrived
@@ -264,7 +279,7 @@ func (r *run) finish() {
 	r.marks.endAt, r.marks.arrivedAtEnd = r.now(), r.arrived
 }
 
-// watch looks at the server's memory.
+// watch updates the peak of the server's memory.
 func (r *run) watch() { r.marks.peak = max(r.marks.peak, r.server.usage().rss) }
 
 func (r *run) fail(err error) {

@@ -2,8 +2,11 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"net"
+	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +25,7 @@ const (
 // small is a run that takes a fifth of a second: 40 messages to 8 members in one room.
 func small(address string) Options {
 	return Options{
-		Address: address, Path: "/", Size: 64, Duration: 200 * time.Millisecond, patience: 2 * time.Second,
+		Address: address, Path: "/", Size: 64, Duration: 200 * time.Millisecond, patience: 8 * time.Second,
 		Groups: []Group{{Rooms: 1, Members: testMembers, Senders: 2, Rate: testMessages * 5}},
 	}
 }
@@ -36,10 +39,15 @@ func mustRun(t *testing.T, o Options) *Report {
 	return rep
 }
 
-// both runs a test on the system's event queue and on goroutines.
+// both runs a test on the system's event queue and on goroutines, the latter not with go test -short.
 func both(t *testing.T, f func(t *testing.T, portable bool)) {
 	t.Run("events", func(t *testing.T) { f(t, false) })
-	t.Run("portable", func(t *testing.T) { f(t, true) })
+	t.Run("portable", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("make test-all runs this test")
+		}
+		f(t, true)
+	})
 }
 
 // Two messages of one sender swapped for all: each receiver sees the same order, and yet it is not the sender's.
@@ -93,8 +101,7 @@ func TestClosed(t *testing.T) {
 			case n < 20 || member != s.rooms["bench"].listener():
 				return [][]byte{frame}
 			case n == 20:
-				payload := wsproto.AppendClosePayload(nil, wsproto.CloseTryAgainLater, "overtaken")
-				nc.Write(wsproto.AppendFrame(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpClose}, payload))
+				nc.Write(wsproto.AppendCloseFrame(nil, nil, wsproto.CloseTryAgainLater, "overtaken"))
 				nc.(*net.TCPConn).CloseWrite()
 			}
 			return nil
@@ -176,21 +183,124 @@ func TestStalled(t *testing.T) {
 	})
 }
 
-// Whom nobody answers, and who is refused, is told why.
-func TestNobodyThere(t *testing.T) {
+// listenAnd serves each connection with f, until the test ends.
+func listenAnd(t *testing.T, f func(nc net.Conn)) (address string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
-	both(t, func(t *testing.T, portable bool) {
-		o := small(address)
-		o.portable = portable
-		if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "refused") {
-			t.Errorf("Run without a server: %v", err)
+	ended := make(chan struct{}) // closed when the test ends
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer nc.Close()
+				f(nc)
+				<-ended
+			})
 		}
 	})
+	t.Cleanup(func() {
+		l.Close()
+		close(ended)
+		running.Wait()
+	})
+	return l.Addr().String()
+}
+
+// Nothing can be measured: the error says what was tried and what is there instead.
+func TestCannotConnect(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	l.Close()
+	answer := func(text string) func(net.Conn) {
+		return func(nc net.Conn) { nc.Write([]byte(text)) }
+	}
+	silent := listenAnd(t, func(net.Conn) {})
+	for _, tt := range []struct {
+		name, address, want string
+		unreachable         bool
+	}{
+		{"nobody", nobody, "cannot connect to " + nobody + ": ", true},
+		{"a server that is silent", silent, silent + " accepts connections, but answered none of 8 WebSocket handshakes", false},
+		{"another path", listenAnd(t, answer("HTTP/1.1 404 Not Found\r\n\r\n")), "is / the path of the server's WebSocket endpoint?", false},
+		{"TLS", listenAnd(t, answer("\x15\x03\x01\x00\x02\x02\x46\r\n\r\n")), "an HTTP server without TLS?", false},
+		{"full", listenAnd(t, answer("HTTP/1.1 503 Service Unavailable\r\n\r\n")), "the server takes no more connections", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			both(t, func(t *testing.T, portable bool) {
+				o := small(tt.address)
+				o.portable, o.patience = portable, 200*time.Millisecond
+				_, err := Run(t.Context(), o)
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("%v, want %q", err, tt.want)
+				}
+				failed, ok := errors.AsType[*ConnectError](err)
+				if ok != tt.unreachable || ok && failed.Address.String() != nobody {
+					t.Errorf("%#v: is a ConnectError with the address: %v, want %v", err, ok, tt.unreachable)
+				}
+			})
+		})
+	}
+}
+
+// Only while the server has accepted no connection is it asked whether it runs.
+func TestConnectError(t *testing.T) {
+	refused := &ConnectError{netip.MustParseAddrPort("127.0.0.1:3000"), errors.New("connection refused")}
+	for _, tt := range []struct {
+		reached bool
+		open    int
+		failed  string // of the third connection
+		silent  string // when nothing answers
+	}{
+		{false, 0, "cannot connect to 127.0.0.1:3000: connection refused", "cannot connect to 127.0.0.1:3000: nothing answered for 2s"},
+		{true, 2, "connection 3 of 8: connection refused", "the server made 2 of 8 connections, then answered no other for 2s"},
+	} {
+		r := &run{ctx: t.Context(), target: refused.Address, opts: Options{patience: 2 * time.Second}, conns: make([]conn, 8), reached: tt.reached, open: tt.open}
+		for want, err := range map[string]error{tt.failed: r.connectFailed(2, refused), tt.silent: r.notConnected()} {
+			if _, ok := errors.AsType[*ConnectError](err); err.Error() != want || ok == tt.reached {
+				t.Errorf("%q, a ConnectError: %v; want %q, %v", err, ok, want, !tt.reached)
+			}
+		}
+	}
+}
+
+// Every phase is shown when it begins, in order.
+func TestProgress(t *testing.T) {
+	s := &faulty{t: t}
+	for _, tt := range []struct {
+		idle    bool
+		stalled int
+		want    string
+	}{
+		{false, 0, "connecting, joining, warming up, measuring, settling"},
+		{false, 2, "connecting, joining, warming up, measuring, settling, asking the stalled"},
+		{true, 0, "connecting, holding idle connections"},
+	} {
+		o := small(s.start())
+		o.Idle, o.Groups[0].Stalled, o.WarmUp = tt.idle, tt.stalled, 50*time.Millisecond
+		var phases []string
+		o.Progress = func(p Progress) {
+			if len(phases) == 0 || phases[len(phases)-1] != p.Phase {
+				phases = append(phases, p.Phase)
+				length := map[string]time.Duration{phaseWarmingUp: o.WarmUp, phaseMeasuring: o.Duration, phaseIdle: o.Duration}[p.Phase]
+				if p.Want != testMembers || p.Length != length || p.Phase != phaseConnecting && p.Open != testMembers {
+					t.Errorf("%+v", p)
+				}
+			}
+		}
+		mustRun(t, o)
+		if got := strings.Join(phases, ", "); got != tt.want {
+			t.Errorf("phases %s, want %s", got, tt.want)
+		}
+	}
 }
 
 // An interrupted run still reports on what there was.

@@ -1,12 +1,12 @@
 package bench
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -16,23 +16,26 @@ import (
 // A conn is one connection, a member of one room.
 type conn struct {
 	room    int
-	stalled bool // stops reading for the measurement
+	stalled bool // the connection stops reading during the measurement
 	open    bool // the handshake is done
+	closing bool // a Close frame has come, or the server broke the protocol: nothing more is read
 	gone    bool // the connection has ended
-	synced  bool // has seen a probe
+	synced  bool // the connection has received a probe
 	key     string
+	answer  []byte // the part of the handshake's answer that has come so far
 
-	pos  int64            // in its room's order: what it must see next
-	late map[key]struct{} // what it has been passed over with
-	seq  uint64           // doyasa.v1: of the last message
-	in   stream
-	out  []byte // not yet taken by the socket
+	pos  int64              // the position in the room's order of the message that must come next
+	late map[key]struct{}   // messages before pos that the connection has not received
+	seq  uint64             // the seq of the last message, for doyasa.v1
+	in   *wsproto.Assembler // nil unless a part of a message has come
+	out  []byte             // bytes that the socket has not taken yet
 }
 
 const subprotocol = "doyasa.v1"
 
 // connected sends the opening handshake.
 func (r *run) connected(i int) {
+	r.reached = true
 	c := &r.conns[i]
 	var random [16]byte
 	rand.Read(random[:])
@@ -48,7 +51,7 @@ func (r *run) connected(i int) {
 	r.writable(i)
 }
 
-// received takes bytes of connection i. They are free for reuse when it returns.
+// received handles bytes that connection i has received. The caller may reuse them when it returns.
 func (r *run) received(i int, b []byte) {
 	now := r.now()
 	r.moved = now
@@ -62,14 +65,14 @@ func (r *run) received(i int, b []byte) {
 	r.flush()
 }
 
-// handshake takes bytes of the server's answer, and returns those behind it.
+// handshake handles bytes of the server's answer, and returns the bytes after the answer.
 func (r *run) handshake(i int, c *conn, b []byte) []byte {
-	c.in.buf = append(c.in.buf, b...)
+	c.answer = append(c.answer, b...)
 	var offered []string
 	if r.opts.V1 {
 		offered = []string{subprotocol}
 	}
-	chosen, n, err := wsproto.ParseResponse(c.in.buf, c.key, offered...)
+	chosen, n, err := wsproto.ParseResponse(c.answer, c.key, offered...)
 	if errors.Is(err, wsproto.ErrNeedMore) {
 		return nil
 	}
@@ -80,23 +83,53 @@ func (r *run) handshake(i int, c *conn, b []byte) []byte {
 		r.fail(r.explain(fmt.Errorf("connection %d of %d: handshake: %w", i+1, len(r.conns), err)))
 		return nil
 	}
-	rest := c.in.buf[n:]
-	c.in.buf, c.key = nil, ""
+	rest := c.answer[n:]
+	c.answer, c.key = nil, ""
 	c.open = true
 	r.connecting--
 	r.open++
 	return rest
 }
 
+// explain adds advice to the error of a handshake.
 func (r *run) explain(err error) error {
-	var refused *wsproto.HandshakeError
-	if errors.As(err, &refused) && refused.Status == 503 {
-		return fmt.Errorf("%w\nthe server takes no more: limits.connections, its descriptor limit (ulimit -n), or it is shutting down", err)
+	refused, ok := errors.AsType[*wsproto.HandshakeError](err)
+	switch {
+	case !ok:
+	case refused.Status == 503:
+		return fmt.Errorf("%w\nthe server takes no more connections (limits.connections, or its descriptor limit, ulimit -n), or it is shutting down", err)
+	case refused.Status == 404:
+		return fmt.Errorf("%w\nis %s the path of the server's WebSocket endpoint?", err, r.opts.Path)
+	case refused.Status == 0:
+		return fmt.Errorf("%w\nis %v an HTTP server without TLS?", err, r.target)
 	}
 	return err
 }
 
-// gone is called when connection i has ended; err is io.EOF if the server closed it in order.
+// ConnectError says that no connection to the server could be made.
+type ConnectError struct {
+	Address netip.AddrPort
+	Err     error
+}
+
+func (e *ConnectError) Error() string {
+	return fmt.Sprintf("cannot connect to %v: %v", e.Address, e.Err)
+}
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// connectFailed returns the error for connection i, which could not be made. It is a ConnectError only if the server has not accepted any
+// connection yet.
+func (r *run) connectFailed(i int, err error) error {
+	if failed, ok := errors.AsType[*ConnectError](err); ok {
+		if !r.reached {
+			return failed
+		}
+		err = failed.Err
+	}
+	return fmt.Errorf("connection %d of %d: %w", i+1, len(r.conns), err)
+}
+
+// gone is called when connection i has ended. err is io.EOF if the server closed it in an orderly way.
 func (r *run) gone(i int, err error) {
 	r.moved = r.now()
 	c := &r.conns[i]
@@ -107,9 +140,9 @@ func (r *run) gone(i int, err error) {
 	r.sockets.set(i, closed)
 	if !c.open {
 		if errors.Is(err, io.EOF) {
-			err = errors.New("the server closed it before its handshake was answered")
+			err = errors.New("the server closed it before it answered the handshake")
 		}
-		r.fail(fmt.Errorf("connection %d of %d: %w", i+1, len(r.conns), err))
+		r.fail(r.connectFailed(i, err))
 		return
 	}
 	r.open--
@@ -117,152 +150,69 @@ func (r *run) gone(i int, err error) {
 		return
 	}
 	r.faults.closed++
-	if !c.in.closed {
+	if !c.closing {
 		r.faults.ended("without Close: " + err.Error())
 	}
 }
 
-// A stream is what is known of the bytes of one direction: which frame and message they are in. A raw message is not gathered:
-// its head is kept, the rest is compared as it comes.
-type stream struct {
-	header  [wsproto.MaxHeaderLen]byte
-	have    uint8 // bytes of header
-	in      bool  // a frame
-	closed  bool  // a Close frame has come
-	dirty   bool  // the payload differs from what is sent
-	frame   wsproto.Header
-	left    int64          // payload bytes of the frame to come
-	op      wsproto.Opcode // of the message; OpContinuation between messages
-	off     int64          // payload bytes of the message so far
-	head    [headLen]byte
-	control []byte // a control frame that has not come whole
-	buf     []byte // what is gathered: JSON, joined messages, the answer to the handshake
-}
-
-// parse takes bytes of an open connection.
+// parse handles bytes of an open connection. After nearly every read the Assembler holds no part of a message. So the connections share a
+// few Assemblers, and take the one that was used last, because it is in the CPU cache. A connection keeps its Assembler only while a part
+// of a message has come.
 func (r *run) parse(i int, c *conn, b []byte, now time.Duration) {
-	s := &c.in
-	for len(b) > 0 && !s.closed {
-		if !s.in && s.have == 0 && s.op == wsproto.OpContinuation && !r.gathers() {
-			// The usual: whole frames of exactly what is sent.
-			for len(b) >= len(r.lead)+r.opts.Size && [2]byte(b) == [2]byte(r.lead) && string(b[2:len(r.lead)]) == string(r.lead[2:]) {
-				p := b[len(r.lead) : len(r.lead)+r.opts.Size]
-				if !bytes.Equal(p[headLen:], r.filler) {
-					break
-				}
-				r.deliver(i, c, p, now)
-				b = b[len(r.lead)+r.opts.Size:]
-			}
-			if len(b) == 0 {
-				return
-			}
-		}
-		if !s.in {
-			kept := s.have
-			s.have += uint8(copy(s.header[kept:], b))
-			h, n, err := wsproto.ParseHeader(s.header[:s.have])
-			if errors.Is(err, wsproto.ErrNeedMore) {
-				return
-			}
-			if err == nil && (h.Masked || h.RSV != 0 || h.Opcode.IsData() && (h.Opcode == wsproto.OpContinuation) != (s.op != wsproto.OpContinuation)) {
-				err = errors.New("a frame that no server may send there")
-			}
-			if err != nil {
-				r.broken(i, c, err)
-				return
-			}
-			b = b[n-int(kept):]
-			s.have, s.in, s.frame, s.left = 0, true, h, h.PayloadLen
-			if h.Opcode.IsData() && h.Opcode != wsproto.OpContinuation {
-				s.op, s.off, s.dirty = h.Opcode, 0, false
-			}
-		}
-		p := b[:min(int64(len(b)), s.left)]
-		b = b[len(p):]
-		s.left -= int64(len(p))
-		r.payload(i, c, p, now)
+	if c.in == nil {
+		c.in = r.takeAssembler()
 	}
-}
-
-// broken ends a connection whose server breaks the protocol.
-func (r *run) broken(i int, c *conn, err error) {
-	c.in.closed = true
-	r.faults.ended(err.Error())
-	r.gone(i, err)
-}
-
-// payload takes a piece of a frame's payload, perhaps the last.
-func (r *run) payload(i int, c *conn, p []byte, now time.Duration) {
-	s := &c.in
-	whole := s.left == 0
-	s.in = !whole
-	switch {
-	case s.frame.Opcode.IsControl():
-		r.control(i, c, p, whole)
-		return
-	case r.gathers():
-		if !whole || !s.frame.Fin || len(s.buf) > 0 {
-			s.buf = append(s.buf, p...)
-			p = s.buf
-		}
-		if whole && s.frame.Fin {
-			r.gathered(i, c, p, now)
-			s.buf, s.op = s.buf[:0], wsproto.OpContinuation
-		}
-		return
-	}
-	if s.off < headLen {
-		n := copy(s.head[s.off:], p)
-		s.off += int64(n)
-		p = p[n:]
-	}
-	if at := s.off - headLen; at >= 0 && len(p) > 0 {
-		s.dirty = s.dirty || at+int64(len(p)) > int64(len(r.filler)) || !bytes.Equal(p, r.filler[at:at+int64(len(p))])
-		s.off += int64(len(p))
-	}
-	if whole && s.frame.Fin {
-		if s.off < headLen {
-			r.faults.foreign++
-		} else {
-			r.whole(i, c, s.head[:], s.dirty || s.off != int64(r.opts.Size), now)
-		}
-		s.op = wsproto.OpContinuation
-	}
-}
-
-// whole takes a message with its head, and whether the rest differs from what is sent.
-func (r *run) whole(i int, c *conn, head []byte, damaged bool, now time.Duration) {
-	if damaged {
-		if _, tag, _, ok := parseHead(head); ok && tag == r.tag && !c.stalled {
-			r.faults.damaged++
-		}
-	}
-	r.deliver(i, c, head, now)
-}
-
-// control acts on a control frame, of which p is a piece.
-func (r *run) control(i int, c *conn, p []byte, whole bool) {
-	s := &c.in
-	if !whole || len(s.control) > 0 {
-		s.control = append(s.control, p...)
-		p = s.control
-	}
-	if !whole {
-		return
-	}
-	s.control = s.control[:0]
-	switch s.frame.Opcode {
-	case wsproto.OpPing:
-		r.pend(i, wsproto.OpPong, p)
-	case wsproto.OpClose:
-		s.closed = true
-		code, reason, err := wsproto.ParseClosePayload(p)
+	for len(b) > 0 && !c.closing {
+		ev, rest, err := c.in.Next(b)
 		if err != nil {
-			reason = err.Error()
+			r.broken(i, c, err)
+			return
 		}
-		if !c.stalled {
-			r.faults.ended(fmt.Sprintf("Close %d %s", code, reason))
+		b = rest
+		switch ev.Opcode {
+		case wsproto.OpText, wsproto.OpBinary:
+			r.message(i, c, ev.Payload, now)
+			if ev.Own {
+				c.in.Reuse(ev.Payload)
+			}
+		case wsproto.OpPing:
+			r.pend(i, wsproto.OpPong, ev.Payload)
+		case wsproto.OpClose:
+			r.closed(i, c, ev)
 		}
-		r.pend(i, wsproto.OpClose, wsproto.AppendClosePayload(nil, code, ""))
 	}
+	if c.in.Between() {
+		r.assemblers = append(r.assemblers, c.in)
+		c.in = nil
+	}
+}
+
+// takeAssembler returns an Assembler that holds nothing. It has no limits, because others may send messages of any size to the room.
+func (r *run) takeAssembler() *wsproto.Assembler {
+	last := len(r.assemblers) - 1
+	if last < 0 {
+		return wsproto.NewAssembler(wsproto.RoleClient, wsproto.Limits{})
+	}
+	a := r.assemblers[last]
+	r.assemblers = r.assemblers[:last]
+	return a
+}
+
+// closed answers the Close frame of the server.
+func (r *run) closed(i int, c *conn, ev wsproto.Event) {
+	c.closing = true
+	if !c.stalled {
+		r.faults.ended(fmt.Sprintf("Close %d %s", ev.Code, ev.Reason))
+	}
+	key := newMaskingKey()
+	c.out = wsproto.AppendCloseFrame(r.outOf(i), &key, ev.Code, "")
+}
+
+// broken ends a connection on which the server broke the protocol.
+func (r *run) broken(i int, c *conn, err error) {
+	c.closing = true
+	if !c.stalled {
+		r.faults.ended(err.Error())
+	}
+	r.gone(i, err)
 }

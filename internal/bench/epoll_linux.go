@@ -13,36 +13,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// epoll is the transport of Linux: non-blocking sockets, whose events queue by group, and one queue with those queues and a timer in
-// it. A few events are taken of each group in turn: what comes to a small room must not wait behind what comes to a large one, since
-// that would be our delay and would be taken for the server's.
+// epoll is the transport for Linux, with non-blocking sockets. Each group has an epoll instance, and one more instance holds these and a
+// timer. It takes a few events of each group in turn. Otherwise the bytes for a small room would wait until those for a large room are
+// read, and the report would show this delay as the server's.
 type epoll struct {
 	base   time.Time
 	target netip.AddrPort
-	queue  int           // descriptor of the epoll instance with the others in it
+	queue  int           // descriptor of the epoll instance that holds the others
 	queues []int         // descriptors of the groups' epoll instances
-	ends   []int         // by group: the first connection behind it
+	ends   []int         // ends[g] is the number of the last connection of group g, plus one
 	timer  int           // descriptor of the timer
-	armed  time.Duration // when the timer is set to; MaxInt64: it is not
-	fds    []int32       // by connection; -1: none
+	armed  time.Duration // when the timer fires; MaxInt64 when it is off
+	fds    []int32       // by connection; -1 if the connection has no descriptor
 	state  []uint8
-	ready  []unix.EpollEvent // scratch: of queue
-	events []unix.EpollEvent // scratch: of one group, and so how many are taken in its turn
+	ready  []unix.EpollEvent // scratch, for queue
+	events []unix.EpollEvent // scratch, for one group; its length is how many events of a group are taken at once
 	buf    []byte
 }
 
-// The state of a connection.
+// The states of a connection.
 const (
 	stateNone uint8 = iota
 	stateConnecting
 	stateReading
 	stateSilent
-	wantsWrite uint8 = 1 << 7 // or-ed
+	wantsWrite uint8 = 1 << 7 // a bit on top of the state
 )
 
-const timerSlot = -1 // in the data of the timer's event; that of a group's is its number
+const timerSlot = -1 // the data of the timer's event; the data of a group's event is the number of the group
 
-// ends has for each group of connections the first one behind it.
+// newTransport makes the transport. ends[g] is the number of the last connection of group g, plus one.
 func newTransport(target netip.AddrPort, ends []int, base time.Time, portable bool) (transport, error) {
 	n := ends[len(ends)-1]
 	if portable {
@@ -63,7 +63,7 @@ func newTransport(target netip.AddrPort, ends []int, base time.Time, portable bo
 	return t, nil
 }
 
-// open makes the queues and the timer.
+// open makes the epoll instances and the timer.
 func (t *epoll) open() (err error) {
 	if t.queue, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return fmt.Errorf("epoll_create1: %w", err)
@@ -87,13 +87,13 @@ func (t *epoll) open() (err error) {
 	return nil
 }
 
-// control tells an epoll instance what to wait for.
+// control adds, changes or removes a descriptor in an epoll instance.
 func (t *epoll) control(queue, op, fd int, events uint32, slot int) error {
 	err := unix.EpollCtl(queue, op, fd, &unix.EpollEvent{Events: events, Fd: int32(slot)})
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// queueOf is the queue of connection i.
+// queueOf returns the descriptor of the epoll instance for connection i.
 func (t *epoll) queueOf(i int) int {
 	g := 0
 	for i >= t.ends[g] {
@@ -110,13 +110,13 @@ func (t *epoll) dial(i int, local netip.Addr) error {
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		if errors.Is(err, unix.EMFILE) {
-			return fmt.Errorf("%w: raise the limit (ulimit -n) above the number of connections", err)
+			return fmt.Errorf("%w: raise the descriptor limit (ulimit -n) above the number of connections", err)
 		}
 		return err
 	}
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	if local.IsValid() {
-		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // the port is chosen knowing the peer
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // the kernel chooses the port when it connects, so that a port can be used again for another peer
 		if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(local, 0))); err != nil {
 			unix.Close(fd)
 			return fmt.Errorf("from %v: %w", local, err)
@@ -125,9 +125,9 @@ func (t *epoll) dial(i int, local netip.Addr) error {
 	if err := unix.Connect(fd, sockaddr(t.target)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		unix.Close(fd)
 		if errors.Is(err, unix.EADDRNOTAVAIL) {
-			return fmt.Errorf("%w: no port is free towards this server; more source addresses have more", err)
+			return fmt.Errorf("%w: every port of the local address is taken for this server; use more local addresses", err)
 		}
-		return err
+		return &ConnectError{t.target, err}
 	}
 	if err := t.control(t.queueOf(i), unix.EPOLL_CTL_ADD, fd, unix.EPOLLOUT, i); err != nil {
 		unix.Close(fd)
@@ -144,7 +144,7 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 }
 
-// interest tells the kernel what to wait for, by the connection's state.
+// interest makes the kernel wait for the events that the state of connection i needs.
 func (t *epoll) interest(i int) {
 	events := uint32(0)
 	if t.state[i]&^wantsWrite == stateReading {
@@ -162,7 +162,7 @@ func (t *epoll) write(i int, b []byte) int {
 	}
 	n, errno := transfer(unix.SYS_WRITE, t.fds[i], b)
 	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
-		return len(b) // the end of the connection shows when it is read
+		return len(b) // an error: the next read will find that the connection has ended
 	}
 	if blocked := t.state[i]&wantsWrite != 0; blocked != (n < len(b)) {
 		t.state[i] ^= wantsWrite
@@ -181,7 +181,7 @@ func (t *epoll) set(i int, m mode) {
 		t.fds[i], t.state[i] = -1, stateNone
 	case silent:
 		t.state[i] = stateSilent
-		t.control(t.queueOf(i), unix.EPOLL_CTL_DEL, int(t.fds[i]), 0, i) // or its end would be reported again and again
+		t.control(t.queueOf(i), unix.EPOLL_CTL_DEL, int(t.fds[i]), 0, i) // otherwise epoll would report the end of the connection again and again
 	case reading:
 		t.state[i] = stateReading
 		t.control(t.queueOf(i), unix.EPOLL_CTL_ADD, int(t.fds[i]), unix.EPOLLIN, i)
@@ -192,7 +192,7 @@ func (t *epoll) wait(until time.Duration, h handler) error {
 	if until != t.armed {
 		left := max(until-time.Since(t.base), 1)
 		if until == math.MaxInt64 {
-			left = 0 // disarmed
+			left = 0 // turns the timer off
 		}
 		if err := unix.TimerfdSettime(t.timer, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(left))}, nil); err != nil {
 			return fmt.Errorf("timerfd_settime: %w", err)
@@ -214,7 +214,7 @@ func (t *epoll) wait(until time.Duration, h handler) error {
 	return nil
 }
 
-// turn tells the handler of a few events of one group.
+// turn handles a few events of one group.
 func (t *epoll) turn(queue int, h handler) error {
 	n, err := unix.EpollWait(queue, t.events, 0)
 	if err != nil && !errors.Is(err, unix.EINTR) {
@@ -231,7 +231,7 @@ func (t *epoll) turn(queue int, h handler) error {
 func (t *epoll) happened(i int, events uint32, h handler) {
 	if t.state[i] == stateConnecting {
 		if code, err := unix.GetsockoptInt(int(t.fds[i]), unix.SOL_SOCKET, unix.SO_ERROR); err != nil || code != 0 {
-			h.gone(i, fmt.Errorf("connect: %w", unix.Errno(code)))
+			h.gone(i, &ConnectError{t.target, unix.Errno(code)})
 			return
 		}
 		t.state[i] = stateReading
@@ -256,7 +256,8 @@ func (t *epoll) happened(i int, events uint32, h handler) {
 	}
 }
 
-// transfer reads or writes a socket that does not block, so the scheduler need not hear of it. n is 0 with an error.
+// transfer reads from or writes to a socket that does not block. It uses RawSyscall, because the scheduler need not know of a call that
+// cannot wait. If there is an error, n is 0.
 func transfer(call uintptr, fd int32, b []byte) (n int, errno unix.Errno) {
 	r, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 	if errno != 0 {

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// A message of ours is text: a head of 32 letters, then filler. A letter from a to p stands for four bits, so that nothing needs
-// escaping in any form of the wire.
+// A message of a run is text: a head of 32 letters, then filler. Each letter from a to p stands for four bits, so the JSON form need not
+// escape any of them.
 //
 //	sender 24 bits, seq 40 bits | tag of the run 12 bits, due 52 bits (ns since the run began)
 const headLen = 32
 
-// probe is the sender of messages that only find out who is there.
+// probe is a sender number that no sender has. It marks the messages with which a run finds out which members have joined.
 const probe = maxSenders - 1
 
-// key names a message: its sender (24 bits) and its number of that sender (40 bits).
+// key names a message: its sender (24 bits) and its number among the messages of that sender (40 bits).
 type key uint64
 
 func newKey(sender int, seq uint64) key { return key(uint64(sender)<<40 | seq) }
@@ -27,7 +27,7 @@ func appendHead(dst []byte, k key, tag uint64, due time.Duration) []byte {
 	return appendLetters(dst, tag<<52|uint64(due))
 }
 
-// parseHead reads what appendHead wrote. ok is false for text of somebody else.
+// parseHead reads what appendHead wrote. ok is false for any other text.
 func parseHead(b []byte) (k key, tag uint64, due time.Duration, ok bool) {
 	if len(b) < headLen {
 		return 0, 0, 0, false
@@ -55,7 +55,7 @@ func parseLetters(b []byte) (v uint64, ok bool) {
 	return v, true
 }
 
-// headKeys is the 16 bytes of a head's key and the 16 behind them, for comparing.
+// headWords is a head as four words, because words compare faster than bytes.
 type headWords [4]uint64
 
 func wordsOf(b []byte) (w headWords) {
@@ -66,8 +66,8 @@ func wordsOf(b []byte) (w headWords) {
 	return w
 }
 
-// newFiller returns what stands behind the head of each message of size bytes: letters in a pattern, so that a piece in the wrong
-// place shows.
+// newFiller returns the bytes that follow the head in each message of size bytes. The letters form a pattern, so that the check notices a
+// piece of a message that is in the wrong place.
 func newFiller(size int) []byte {
 	p := make([]byte, size-headLen)
 	for i := range p {

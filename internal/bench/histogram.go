@@ -6,7 +6,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// histogram holds durations to three digits, from a microsecond to ten minutes.
+// histogram counts durations from a microsecond to ten minutes, with a precision of three digits.
 type histogram struct{ h *hdrhistogram.Histogram }
 
 const longest = 10 * time.Minute
@@ -15,12 +15,12 @@ func newHistogram() *histogram {
 	return &histogram{hdrhistogram.New(int64(time.Microsecond), int64(longest), 3)}
 }
 
-// record counts one duration; what is outside counts as the nearest that is not.
+// record counts one duration. A duration outside of the range counts as the nearest one inside.
 func (h *histogram) record(d time.Duration) {
 	h.h.RecordValue(int64(min(max(d, 0), longest)))
 }
 
-// Latency sums up durations, in microseconds.
+// Latency is a summary of durations, in microseconds.
 type Latency struct {
 	Count int64   `json:"count"`
 	Mean  float64 `json:"mean_us"`

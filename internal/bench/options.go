@@ -7,51 +7,51 @@ import (
 	"time"
 )
 
-// Options say what to do. There are no defaults here; those of the command line are its own.
+// Options say what a run does. There are no defaults here: the command line has them.
 type Options struct {
 	Address  string        // host:port of the server
-	Path     string        // of its WebSocket endpoint
-	V1       bool          // speak doyasa.v1; else raw
-	Groups   []Group       // one at least
-	Size     int           // bytes of a message, MinSize at least
-	Idle     bool          // connect, say nothing, look at the server's memory
-	Duration time.Duration // of what is measured
-	WarmUp   time.Duration // the same load before, judged but not measured
-	Sources  []netip.Addr  // local addresses, used in turn; none: the system's choice
-	PID      int           // of the server's process; 0: who listens on the port of this machine
-	Joined   bool          // a message may hold several of ours, joined by newlines
+	Path     string        // path of the server's WebSocket endpoint
+	V1       bool          // speak doyasa.v1 instead of raw
+	Groups   []Group       // at least one
+	Size     int           // bytes of a message, at least MinSize
+	Idle     bool          // connect, send nothing, and measure the server's memory
+	Duration time.Duration // how long the measurement lasts
+	WarmUp   time.Duration // how long the same load lasts before the measurement; its messages are checked, but are not in the figures
+	Sources  []netip.Addr  // local addresses, used in turn; if there are none, the system chooses
+	PID      int           // id of the server's process; 0 means the process that listens on the port, if that is on this machine
+	Joined   bool          // the server may join several messages in one, with newlines between them
 
-	portable bool          // goroutines instead of the system's event queue: tests see what other systems have
-	patience time.Duration // how long nothing may move before a phase is given up; 0: 10 s; tests have less
+	portable bool          // use goroutines instead of epoll, as on other systems; for tests
+	patience time.Duration // a phase is given up after this time without progress; 0 means 10 s; tests set less
 
-	Progress func(Progress) // called a few times a second from Run's goroutine; nil: nobody is interested
+	Progress func(Progress) // called at the beginning of each phase and a few times a second, from the goroutine of Run; may be nil
 }
 
 // A Group is a number of rooms of one kind.
 type Group struct {
 	Rooms    int
-	Members  int     // of each room
-	Senders  int     // of each room, of its members
-	Rate     float64 // messages a second in each room, by its senders in turn; 0 with InFlight
-	InFlight int     // flood: each sender always has so many under way; 0 with Rate
-	Stalled  int     // members of the first room who stop reading once all are there
+	Members  int     // members of each room
+	Senders  int     // how many members of each room send messages
+	Rate     float64 // messages a second in each room, sent by its senders in turn; 0 if InFlight is set
+	InFlight int     // in a flood, how many messages of each sender are always on their way; 0 if Rate is set
+	Stalled  int     // members of the first room that stop reading after all have joined
 }
 
 const (
-	// MinSize is the least a message can be, in bytes: its head.
+	// MinSize is the length of the shortest message in bytes: its head.
 	MinSize = headLen
 
 	maxSenders = 1 << 24
 	tags       = 1 << 12
 )
 
-// Check says what makes no sense.
+// Check returns an error for options that contradict each other.
 func (o *Options) Check() error {
 	if len(o.Groups) == 0 {
-		return errors.New("no rooms")
+		return errors.New("there must be a room")
 	}
 	if o.Size < MinSize {
-		return fmt.Errorf("messages of %d bytes: %d is the least, for what finds loss and measures time", o.Size, MinSize)
+		return fmt.Errorf("messages of %d bytes: the shortest have %d bytes, which the checks and the clock need", o.Size, MinSize)
 	}
 	if o.Duration <= 0 || o.WarmUp < 0 {
 		return errors.New("the duration must be above zero")
@@ -60,15 +60,15 @@ func (o *Options) Check() error {
 	for _, g := range o.Groups {
 		switch {
 		case g.Rooms < 1 || g.Members < 1:
-			return errors.New("rooms and their members: one at least")
+			return errors.New("there must be at least one room, with at least one member")
 		case g.Senders < 1 || g.Senders > g.Members-g.Stalled:
-			return fmt.Errorf("%d senders in a room of %d members, %d of them stalled", g.Senders, g.Members, g.Stalled)
+			return fmt.Errorf("%d senders in a room of %d members, of which %d stop reading: at least one member must send, and senders must read", g.Senders, g.Members, g.Stalled)
 		case g.Stalled < 0:
-			return errors.New("stalled members: zero at least")
+			return errors.New("the number of stalled members must not be negative")
 		case !o.Idle && (g.Rate > 0) == (g.InFlight > 0):
-			return errors.New("either a rate or a flood")
+			return errors.New("give either a rate or a flood")
 		case g.Rate < 0 || g.InFlight < 0:
-			return errors.New("a rate or a flood: above zero")
+			return errors.New("a rate or a flood must be above zero")
 		}
 		senders += g.Rooms * g.Senders
 	}
@@ -76,31 +76,4 @@ func (o *Options) Check() error {
 		return fmt.Errorf("more than %d senders", maxSenders-2)
 	}
 	return nil
-}
-
-// Progress is how far a run has come.
-type Progress struct {
-	Phase      string
-	Elapsed    time.Duration // since the run began
-	Open, Want int           // connections
-	Sent       int64         // messages that are measured
-	Arrived    int64         // deliveries of all messages
-	PerSecond  float64       // deliveries since the last call
-	Faults     int64
-}
-
-const progressInterval = 250 * time.Millisecond
-
-func (r *run) progress(now time.Duration) {
-	if now-r.printed.at < progressInterval {
-		return
-	}
-	r.watch()
-	if r.opts.Progress != nil {
-		r.opts.Progress(Progress{
-			Phase: r.phase, Elapsed: now, Open: r.open, Want: len(r.conns), Sent: r.sent, Arrived: r.arrived,
-			PerSecond: float64(r.arrived-r.printed.arrived) / (now - r.printed.at).Seconds(), Faults: r.faults.total(),
-		})
-	}
-	r.printed.at, r.printed.arrived = now, r.arrived
 }

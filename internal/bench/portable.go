@@ -2,26 +2,27 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 )
 
-// portable is the transport of other systems: two goroutines for each connection, which hand what happens to the one that
-// measures. It costs more than epoll, so the figures of a fast server are this side's.
+// portable is the transport for other systems. Each connection has two goroutines, which pass each event to the goroutine that measures.
+// This costs more than epoll. So if the server is fast, the load generator limits the figures.
 type portable struct {
 	base   time.Time
 	target netip.AddrPort
-	ctx    context.Context // of the goroutines; shutdown ends it
+	ctx    context.Context // ends the goroutines; shutdown cancels it
 	cancel context.CancelFunc
-	conns  []*peer // by connection; nil: none
+	conns  []*peer // by connection; nil if there is none
 
-	happened chan event     // what the goroutines have to tell; never closed
+	happened chan event     // events, from the goroutines of the connections to wait; never closed
 	running  sync.WaitGroup // the goroutines
 }
 
-// An event is one thing that happened. Its sender waits on done, if that is not nil, before it goes on.
+// An event is one thing that happened to a connection. If done is not nil, the goroutine that sent the event waits for it.
 type event struct {
 	i    int
 	kind eventKind
@@ -43,8 +44,8 @@ type peer struct {
 	nc net.Conn // set once, before eventConnected
 
 	mu     sync.Mutex
-	change *sync.Cond // of what follows
-	out    []byte     // guarded by mu: to be written
+	change *sync.Cond // signalled when a field below changes
+	out    []byte     // guarded by mu: bytes to be written
 	silent bool       // guarded by mu
 	closed bool       // guarded by mu
 }
@@ -66,7 +67,7 @@ func (t *portable) dial(i int, local netip.Addr) error {
 	t.running.Go(func() {
 		nc, err := d.DialContext(t.ctx, "tcp", t.target.String())
 		if err != nil {
-			t.tell(event{i: i, kind: eventGone, err: err})
+			t.tell(event{i: i, kind: eventGone, err: &ConnectError{t.target, cause(err)}})
 			return
 		}
 		p.nc = nc
@@ -78,7 +79,15 @@ func (t *portable) dial(i int, local netip.Addr) error {
 	return nil
 }
 
-// tell hands an event over, unless everything is to end.
+// cause returns an error of net.Dial without the words that ConnectError adds itself.
+func cause(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
+	}
+	return err
+}
+
+// tell sends an event, unless shutdown has begun.
 func (t *portable) tell(e event) {
 	select {
 	case t.happened <- e:
@@ -93,7 +102,7 @@ func (t *portable) tell(e event) {
 	}
 }
 
-// read is the goroutine that reads from p until its end.
+// read is the goroutine that reads from p until the connection ends.
 func (t *portable) read(i int, p *peer) {
 	buf := make([]byte, 16<<10)
 	done := make(chan struct{}, 1)
@@ -128,7 +137,7 @@ func (p *peer) write() {
 		}
 		b, p.out = p.out, b[:0]
 		p.mu.Unlock()
-		p.nc.Write(b) // an error shows to the reader
+		p.nc.Write(b) // after an error the next Read fails, and the reader reports that
 	}
 }
 

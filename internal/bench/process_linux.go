@@ -16,19 +16,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is the server's, when it runs on this machine.
+// process is the process of a server that runs on this machine.
 type process struct {
 	pid  int
 	name string
 }
 
-// usage is what the process has used so far, and holds now.
+// usage is how much CPU time the process has used so far, and how much memory it uses now.
 type usage struct {
-	cpu time.Duration // all threads, user and system
+	cpu time.Duration // of all threads, user and system
 	rss int64         // resident bytes
 }
 
-// findServer finds the process by its id or by the port that it listens on. It returns nil for a server that is elsewhere.
+// findServer finds the process by its id or by the port that it listens on. It returns nil for a server on
+// another machine.
 func findServer(pid int, at netip.AddrPort) (*process, error) {
 	if pid == 0 {
 		if !isLocal(at.Addr()) {
@@ -40,7 +41,7 @@ func findServer(pid int, at netip.AddrPort) (*process, error) {
 	}
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	if err != nil {
-		return nil, fmt.Errorf("no process %d here: %w", pid, err)
+		return nil, fmt.Errorf("there is no process %d on this machine: %w", pid, err)
 	}
 	return &process{pid, strings.TrimSpace(string(name))}, nil
 }
@@ -58,7 +59,7 @@ func isLocal(a netip.Addr) bool {
 	return false
 }
 
-// listener returns the process that listens on a TCP port, 0 if none is found: another user's are hidden from all but root.
+// listener returns the process that listens on a TCP port, or 0 if it finds none. Only root can see the processes of other users.
 func listener(port uint16) int {
 	sockets := make(map[string]bool) // "socket:[inode]"
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
@@ -92,13 +93,13 @@ func listener(port uint16) int {
 	return 0
 }
 
-// usage is zero for a server that is elsewhere, or gone.
+// usage returns zero for a server on another machine, and for a process that has ended.
 func (p *process) usage() (u usage) {
 	if p == nil {
 		return u
 	}
 	var ts unix.Timespec
-	if unix.ClockGettime(int32(^p.pid<<3|2), &ts) == nil { // the CPU clock of another process, exact, see clock_getcpuclockid(3)
+	if unix.ClockGettime(int32(^p.pid<<3|2), &ts) == nil { // the CPU clock of the process, in nanoseconds: clock_getcpuclockid(3)
 		u.cpu = time.Duration(ts.Nano())
 	}
 	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.pid)); err == nil {
@@ -110,7 +111,7 @@ func (p *process) usage() (u usage) {
 	return u
 }
 
-// ownCPU is what this process has used.
+// ownCPU is the CPU time that this process has used.
 func ownCPU() time.Duration {
 	var ts unix.Timespec
 	unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// process is the server's; on this system nothing is known of it.
+// process stands for the server's process. Its CPU time and memory cannot be read on this system.
 type process struct {
 	pid  int
 	name string

@@ -8,47 +8,47 @@ import (
 	"time"
 )
 
-// Report is what a run has found. Latency is from when a message was due to when it was received.
+// Report is the result of a run. Latency is the time from when a message was due to when it was received.
 type Report struct {
 	Connections int           `json:"connections"`
 	Rooms       int           `json:"rooms"`
-	Seconds     float64       `json:"seconds"`          // measured
-	ConnectTime float64       `json:"connect_seconds"`  // until all handshakes were answered
-	Sent        int64         `json:"sent"`             // messages
-	Deliveries  int64         `json:"deliveries"`       // of these
-	PerSecond   float64       `json:"deliveries_per_s"` //
+	Seconds     float64       `json:"seconds"`          // length of the measurement
+	ConnectTime float64       `json:"connect_seconds"`  // time until all handshakes were answered
+	Sent        int64         `json:"sent"`             // measured messages
+	Deliveries  int64         `json:"deliveries"`       // deliveries of the measured messages
+	PerSecond   float64       `json:"deliveries_per_s"` // deliveries a second
 	Bytes       float64       `json:"payload_bytes_per_s"`
 	Groups      []GroupReport `json:"groups,omitempty"`
-	Server      *ServerReport `json:"server,omitempty"` // if it is on this machine
+	Server      *ServerReport `json:"server,omitempty"` // nil if the server is on another machine
 	OwnCPU      float64       `json:"generator_cpu"`    // cores that the generator used
 	Faults      FaultReport   `json:"faults"`
-	OrderHash   string        `json:"order_hash,omitempty"` // over all messages of all rooms, as every member saw them
+	OrderHash   string        `json:"order_hash,omitempty"` // a hash of all messages of all rooms, in the order in which every member received them
 	Stalled     int           `json:"stalled,omitempty"`
-	StalledGone int           `json:"stalled_gone,omitempty"` // of them, those whom the server let go
+	StalledGone int           `json:"stalled_gone,omitempty"` // stalled connections that the server closed
 	Interrupted bool          `json:"interrupted,omitempty"`
-	Broken      []string      `json:"broken"` // promises, in words; empty: all held
+	Broken      []string      `json:"broken"` // promises that the server broke, in words
 }
 
-// GroupReport is of one kind of room.
+// GroupReport is the part of the report on one kind of room.
 type GroupReport struct {
 	Rooms        int     `json:"rooms"`
 	Members      int     `json:"members"`
 	Delivery     Latency `json:"delivery"`
-	LastReceiver Latency `json:"last_receiver"` // of each message: when all had it
+	LastReceiver Latency `json:"last_receiver"` // from when a message was due until the last member received it
 }
 
-// ServerReport is of the server's process. Memory is resident bytes.
+// ServerReport is the part of the report on the server's process. Memory is in resident bytes.
 type ServerReport struct {
 	PID             int     `json:"pid"`
 	Name            string  `json:"name"`
-	CPU             float64 `json:"cpu"` // cores, while measured
+	CPU             float64 `json:"cpu"` // cores used during the measurement
 	CPUPerDelivery  float64 `json:"cpu_per_delivery_us"`
 	CPUPerHandshake float64 `json:"cpu_per_handshake_us"`
-	RSSEmpty        int64   `json:"rss_empty"` // before the first connection
-	RSSStart        int64   `json:"rss_start"` // when measuring began
+	RSSEmpty        int64   `json:"rss_empty"` // before the first connection was made
+	RSSStart        int64   `json:"rss_start"` // when the measurement began
 	RSSEnd          int64   `json:"rss_end"`
 	RSSPeak         int64   `json:"rss_peak"`
-	PerConnection   float64 `json:"rss_per_connection"` // at the end, above empty
+	PerConnection   float64 `json:"rss_per_connection"` // by how much each connection has increased the memory of the empty server at the end
 }
 
 // FaultReport counts deliveries that break a promise.
@@ -58,8 +58,8 @@ type FaultReport struct {
 	Reordered int64            `json:"reordered"`
 	Damaged   int64            `json:"damaged"`
 	Strayed   int64            `json:"strayed"`
-	Holes     int64            `json:"holes"`  // doyasa.v1: prev was not the seq before
-	Closed    int64            `json:"closed"` // connections that the server ended
+	Holes     int64            `json:"holes"`  // doyasa.v1: messages whose prev is not the seq of the message before
+	Closed    int64            `json:"closed"` // connections that the server closed
 	Foreign   int64            `json:"foreign"`
 	Refused   map[string]int64 `json:"refused,omitempty"`
 	Reasons   map[string]int64 `json:"reasons,omitempty"`
@@ -116,7 +116,7 @@ func (r *run) report() *Report {
 
 func us(d time.Duration) float64 { return float64(d) / 1e3 }
 
-// verdict puts what did not hold into words.
+// verdict returns in words which promises the server broke.
 func (r *run) verdict(rep *Report) (broken []string) {
 	f := &r.faults
 	for _, b := range []struct {
@@ -127,19 +127,19 @@ func (r *run) verdict(rep *Report) (broken []string) {
 		{f.doubled, "deliveries doubled"},
 		{f.reordered, "deliveries out of order"},
 		{f.damaged, "messages damaged"},
-		{f.strayed, "deliveries in a room where they do not belong"},
-		{f.holes, "positions that do not follow the one before"},
-		{f.closed, "connections ended by the server"},
+		{f.strayed, "deliveries in the wrong room"},
+		{f.holes, "messages whose prev is not the seq before"},
+		{f.closed, "connections closed by the server"},
 	} {
 		if b.n > 0 {
 			broken = append(broken, group3(b.n)+" "+b.what)
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(f.refused)) {
-		broken = append(broken, fmt.Sprintf("the server answered %s times %q", group3(f.refused[code]), code))
+		broken = append(broken, fmt.Sprintf("the server answered %s times with %q", group3(f.refused[code]), code))
 	}
 	if len(broken) == 0 && !r.opts.Idle && rep.Deliveries == 0 {
-		broken = append(broken, "nothing was delivered")
+		broken = append(broken, "no message was delivered")
 	}
 	if len(broken) > 0 {
 		if why := f.why(); why != "" {
@@ -149,11 +149,11 @@ func (r *run) verdict(rep *Report) (broken []string) {
 	return broken
 }
 
-// why says how connections ended, if some did.
+// why returns how many connections ended for each reason.
 func (f *faults) why() string {
 	var s strings.Builder
 	for _, reason := range slices.Sorted(maps.Keys(f.reasons)) {
-		fmt.Fprintf(&s, "; %s of them: %s", group3(f.reasons[reason]), reason)
+		fmt.Fprintf(&s, "; %s: %s", group3(f.reasons[reason]), reason)
 	}
 	return s.String()
 }

@@ -2,47 +2,47 @@ package bench
 
 import "time"
 
-// A room is held to one order: that in which its messages were first seen by any member. Every other member must see the same run
-// of them. Each delivery costs one comparison with the entry that is due; only what differs is looked into. If the one who is read
-// first has a fault of its own, the others count as out of its order: which of two orders is the right one, nobody can tell.
+// A room has one order in which all members must receive its messages. The first member that receives a message decides its place in the
+// order. Each delivery is compared with the message that the member must get next, and only a difference is examined further. If the first
+// member has a fault, the faults are counted at the other members, because from outside nobody can tell which of two orders is right.
 type room struct {
 	name        string
 	group       int
 	members     []int // connections
-	readers     int   // members that are judged: all but the stalled
+	readers     int   // members whose deliveries are checked: all but the stalled ones
 	firstSender int
 
-	next    []uint64         // of each sender: the number above its highest that has been seen
-	skipped map[key]struct{} // numbers below next that nobody has seen
-	entries []entry          // the order, without what everybody has seen
-	base    int64            // position of entries[0]
-	hash    uint64           // of all keys in order
-	synced  int              // members who have seen a probe
-	probes  uint64           // sent
+	next    []uint64         // for each sender: the number after the highest number that any member has received
+	skipped map[key]struct{} // messages below next that no member has received
+	entries []entry          // the order, without the messages at its beginning that all members have received
+	base    int64            // the position of entries[0]
+	hash    uint64           // hash of the keys of all messages in order
+	synced  int              // members that have received a probe
+	probes  uint64           // probes sent
 }
 
-// An entry is one message of the order.
+// An entry is one message in the order.
 type entry struct {
 	words    headWords
 	key      key
 	due      time.Duration
-	got      int32 // readers who have it
+	got      int32 // how many readers have received it
 	measured bool
 }
 
-// faults are broken promises.
+// faults counts broken promises.
 type faults struct {
 	lost      int64 // deliveries that never came
 	doubled   int64
-	reordered int64 // deliveries behind one that they belong before
-	damaged   int64 // not the bytes that were sent
-	strayed   int64 // seen in another room
-	holes     int64 // doyasa.v1: prev is not the seq before
-	closed    int64 // connections that the server ended
-	foreign   int64 // messages of others: no fault
+	reordered int64 // deliveries that came after a later one
+	damaged   int64 // messages whose bytes are not those that were sent
+	strayed   int64 // messages received in another room
+	holes     int64 // doyasa.v1: messages whose prev is not the seq of the message before
+	closed    int64 // connections that the server closed
+	foreign   int64 // messages of senders outside this run, which are not a fault
 
 	refused map[string]int64 // error frames, by code
-	reasons map[string]int64 // why connections ended
+	reasons map[string]int64 // the reasons why connections ended, with their numbers
 }
 
 func (f *faults) total() int64 {
@@ -59,7 +59,7 @@ func count(m *map[string]int64, what string) {
 	(*m)[what]++
 }
 
-// deliver takes a whole message of size bytes that connection i has received. p holds its head at least.
+// deliver handles a message that connection i has received. p begins with the head of the message.
 func (r *run) deliver(i int, c *conn, p []byte, now time.Duration) {
 	rm := &r.rooms[c.room]
 	if at := int(c.pos - rm.base); at < len(rm.entries) && !c.stalled {
@@ -72,7 +72,7 @@ func (r *run) deliver(i int, c *conn, p []byte, now time.Duration) {
 	r.unexpected(i, c, rm, p, now)
 }
 
-// accept counts a delivery that was owed.
+// accept counts a delivery that was expected.
 func (r *run) accept(i int, rm *room, e *entry, now time.Duration) {
 	e.got++
 	r.arrived++
@@ -89,7 +89,7 @@ func (r *run) accept(i int, rm *room, e *entry, now time.Duration) {
 	}
 }
 
-// unexpected takes a message that is not the one due to connection i: the first of its kind, or a fault.
+// unexpected handles a message that is not the next one for connection i. Either no member has received it before, or it is a fault.
 func (r *run) unexpected(i int, c *conn, rm *room, p []byte, now time.Duration) {
 	k, tag, due, ok := parseHead(p)
 	if !ok || tag != r.tag {
@@ -113,7 +113,7 @@ func (r *run) unexpected(i int, c *conn, rm *room, p []byte, now time.Duration) 
 		return
 	}
 	if k.seq() >= r.senders[k.sender()].issued {
-		r.faults.damaged++ // nobody has said it
+		r.faults.damaged++ // no sender has sent this message
 		return
 	}
 	if _, late := c.late[k]; late {
@@ -140,7 +140,7 @@ func (r *run) unexpected(i int, c *conn, rm *room, p []byte, now time.Duration) 
 	r.faults.doubled++
 }
 
-// isNew tells whether nobody has seen k before.
+// isNew reports whether no member has received k before.
 func (rm *room) isNew(n int, k key) bool {
 	if k.seq() >= rm.next[n] {
 		return true
@@ -149,7 +149,7 @@ func (rm *room) isNew(n int, k key) bool {
 	return skipped
 }
 
-// join appends a new message to the order. It reports whether that is behind later ones of the same sender.
+// join appends a new message to the order. It reports whether a later message of the same sender has a place before it.
 func (r *run) join(rm *room, n int, k key, due time.Duration, p []byte) (late bool) {
 	if k.seq() < rm.next[n] {
 		delete(rm.skipped, k)
@@ -164,12 +164,12 @@ func (r *run) join(rm *room, n int, k key, due time.Duration, p []byte) (late bo
 		r.forget(rm)
 	}
 	rm.entries = append(rm.entries, entry{words: wordsOf(p), key: k, due: due, measured: r.isMeasured(due)})
-	rm.hash = (rm.hash ^ uint64(k)) * 0x100000001b3 // as FNV-1a does, on words
+	rm.hash = (rm.hash ^ uint64(k)) * 0x100000001b3 // like FNV-1a, but with words instead of bytes
 	rm.hash ^= rm.hash >> 29
 	return late
 }
 
-// forget drops what every member has passed.
+// forget drops the entries that every member has received.
 func (r *run) forget(rm *room) {
 	least := rm.base + int64(len(rm.entries))
 	for _, m := range rm.members {
@@ -182,7 +182,7 @@ func (r *run) forget(rm *room) {
 	rm.base = least
 }
 
-// find returns the place of k among entries from that place on, or -1.
+// find returns the place of k at or after a place in entries, or -1.
 func (rm *room) find(k key, from int) int {
 	for at := max(from, 0); at < len(rm.entries); at++ {
 		if rm.entries[at].key == k {
@@ -192,7 +192,7 @@ func (rm *room) find(k key, from int) int {
 	return -1
 }
 
-// jump moves the connection behind entry at. What it has not seen of those before may still come, late.
+// jump moves the connection to the place after entry at. The entries that it skips may still come later.
 func (c *conn) jump(rm *room, at int) {
 	for from := int(c.pos - rm.base); from < at; from++ {
 		if c.late == nil {
@@ -203,7 +203,7 @@ func (c *conn) jump(rm *room, at int) {
 	c.pos = rm.base + int64(at) + 1
 }
 
-// judge counts what never came.
+// judge counts the deliveries that never came.
 func (r *run) judge() {
 	for at := range r.rooms {
 		rm := &r.rooms[at]

@@ -7,14 +7,11 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
-
-	"github.com/doyasa/doyasa/wsproto"
 )
 
 // offline is a run without sockets: one room, its messages already said.
 func offline(members, senders, messages int) *run {
 	r := &run{opts: Options{Size: 64}, tag: 7, base: time.Now(), filler: newFiller(64), from: 1, sending: true}
-	r.lead = wsproto.AppendHeader(nil, wsproto.Header{Fin: true, Opcode: wsproto.OpText, PayloadLen: 64})
 	r.addGroup(Group{Rooms: 1, Members: members, Senders: senders, Rate: 1})
 	for i := range r.conns {
 		r.conns[i].open = true
@@ -25,42 +22,9 @@ func offline(members, senders, messages int) *run {
 	return r
 }
 
-// message is the frame of the n-th message of a sender.
-func (r *run) message(sender, n int) []byte {
+// messageFrame is the frame of the n-th message of a sender.
+func (r *run) messageFrame(sender, n int) []byte {
 	return textFrame(append(appendHead(nil, newKey(sender, uint64(n)), r.tag, time.Second), r.filler...))
-}
-
-// However the stream of bytes is cut, and whatever frames stand between, what is found in it is the same.
-func TestParseCuts(t *testing.T) {
-	const messages = 20
-	rapid.Check(t, func(t *rapid.T) {
-		r := offline(1, 1, messages)
-		var stream []byte
-		for n := range messages {
-			f := r.message(0, n)
-			switch rapid.IntRange(0, 3).Draw(t, "form") {
-			case 0:
-				cut := rapid.IntRange(0, 64).Draw(t, "fragment")
-				stream = wsproto.AppendFrame(stream, wsproto.Header{Opcode: wsproto.OpText}, f[2:2+cut])
-				stream = wsproto.AppendFrame(stream, wsproto.Header{Fin: true, Opcode: wsproto.OpPong}, []byte("between"))
-				stream = wsproto.AppendFrame(stream, wsproto.Header{Fin: true}, f[2+cut:])
-			case 1:
-				stream = append(stream, textFrame([]byte("どやさ"))...)
-				stream = append(stream, f...)
-			default:
-				stream = append(stream, f...)
-			}
-		}
-		for len(stream) > 0 {
-			n := rapid.IntRange(1, len(stream)).Draw(t, "cut")
-			r.parse(0, &r.conns[0], stream[:n:n], 2*time.Second)
-			stream = stream[n:]
-		}
-		r.judge()
-		if r.arrived != messages || r.faults.total() != 0 {
-			t.Fatalf("%d deliveries, faults %+v; want %d and none", r.arrived, r.faults, messages)
-		}
-	})
 }
 
 // Whatever is left out, doubled or moved for some members, the count of it is exact; and without any of it no fault is found.
@@ -72,7 +36,7 @@ func TestVerdictModel(t *testing.T) {
 		r := offline(members, senders, messages)
 		order := make([][]byte, messages)
 		for m := range messages {
-			order[m] = r.message(m%senders, m/senders)
+			order[m] = r.messageFrame(m%senders, m/senders)
 		}
 		var lost, doubled int64
 		for i := range members {
@@ -106,7 +70,7 @@ func TestOrder(t *testing.T) {
 		r := offline(2, 2, messages)
 		frames := make([][]byte, messages)
 		for m := range messages {
-			frames[m] = r.message(m%2, m/2)
+			frames[m] = r.messageFrame(m%2, m/2)
 		}
 		for _, f := range frames {
 			r.parse(0, &r.conns[0], f, 0)
@@ -137,7 +101,7 @@ func TestOrderHash(t *testing.T) {
 	hash := func(order ...int) uint64 {
 		r := offline(2, 2, 4)
 		for _, m := range order {
-			r.parse(0, &r.conns[0], r.message(m%2, m/2), 0)
+			r.parse(0, &r.conns[0], r.messageFrame(m%2, m/2), 0)
 		}
 		return r.rooms[0].hash
 	}
@@ -155,7 +119,7 @@ func TestForget(t *testing.T) {
 	const messages = 100_000
 	r := offline(2, 1, messages)
 	for n := range messages {
-		f := r.message(0, n)
+		f := r.messageFrame(0, n)
 		r.parse(0, &r.conns[0], f, 0)
 		r.parse(1, &r.conns[1], f, 0)
 	}
@@ -165,28 +129,5 @@ func TestForget(t *testing.T) {
 	}
 	if n := cap(r.rooms[0].entries); n > 16_384 {
 		t.Errorf("%d entries are kept of %d", n, messages)
-	}
-}
-
-// BenchmarkParse is a delivery's cost on this side of the sockets: it must stay far below the server's.
-func BenchmarkParse(b *testing.B) {
-	r := offline(1, 1, 0)
-	const batch = 4096
-	var stream []byte
-	n := 0
-	b.ReportAllocs()
-	for i := 0; i < b.N; i += batch {
-		b.StopTimer()
-		stream = stream[:0]
-		for range batch {
-			stream = append(stream, r.message(0, n)...)
-			n++
-		}
-		r.senders[0].issued += batch
-		b.StartTimer()
-		r.parse(0, &r.conns[0], stream, 2*time.Second)
-	}
-	if r.faults.total() != 0 {
-		b.Fatalf("%+v", r.faults)
 	}
 }

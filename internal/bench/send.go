@@ -10,21 +10,21 @@ import (
 	"github.com/doyasa/doyasa/wsproto"
 )
 
-// A sender is a member that says something.
+// A sender is a member that sends messages.
 type sender struct {
 	conn, room int
-	issued     uint64 // messages said
+	issued     uint64 // how many messages the sender has sent
 	flood      bool
 }
 
-// back is called when a sender's own message has come back to it: in a flood it says the next.
+// back is called when a sender receives its own message. In a flood the sender then sends its next message.
 func (s *sender) back(r *run, id int, now time.Duration) {
 	if s.flood && r.sending {
 		r.say(id, now)
 	}
 }
 
-// say puts a message on its sender's connection; flush sends it.
+// say appends a message to the output of its sender; flush writes the output.
 func (r *run) say(id int, due time.Duration) {
 	s := &r.senders[id]
 	r.put(s.conn, newKey(id, s.issued), due)
@@ -40,7 +40,7 @@ const (
 	sayEnd   = `"}`
 )
 
-// put appends the frame of one message to what connection i is to send.
+// put appends the frame of one message to the output of connection i.
 func (r *run) put(i int, k key, due time.Duration) {
 	p := r.frame[:0]
 	if r.opts.V1 {
@@ -54,18 +54,28 @@ func (r *run) put(i int, k key, due time.Duration) {
 	r.pend(i, wsproto.OpText, p)
 }
 
-// pend appends a frame to what connection i is to send.
+// pend appends a frame to the output of connection i.
 func (r *run) pend(i int, op wsproto.Opcode, payload []byte) {
+	h := wsproto.Header{Fin: true, Opcode: op, Masked: true, MaskingKey: newMaskingKey()}
+	r.conns[i].out = wsproto.AppendFrame(r.outOf(i), h, payload)
+}
+
+// outOf returns the output of connection i so that the caller can append to it, and marks it for flush.
+func (r *run) outOf(i int) []byte {
 	c := &r.conns[i]
-	h := wsproto.Header{Fin: true, Opcode: op, Masked: true}
-	binary.NativeEndian.PutUint32(h.MaskingKey[:], rand.Uint32())
 	if len(c.out) == 0 {
 		r.dirty = append(r.dirty, i)
 	}
-	c.out = wsproto.AppendFrame(c.out, h, payload)
+	return c.out
 }
 
-// flush writes what is pending on the connections that have something new.
+// newMaskingKey returns a masking key from a fast generator, because a load has no secrets to protect.
+func newMaskingKey() (key [4]byte) {
+	binary.NativeEndian.PutUint32(key[:], rand.Uint32())
+	return key
+}
+
+// flush writes the output of the connections that have something new to send.
 func (r *run) flush() {
 	for _, i := range r.dirty {
 		r.writable(i)
@@ -73,7 +83,7 @@ func (r *run) flush() {
 	r.dirty = r.dirty[:0]
 }
 
-// writable writes what is pending on connection i, as far as its socket takes it.
+// writable writes the output of connection i as far as its socket takes it.
 func (r *run) writable(i int) {
 	c := &r.conns[i]
 	if len(c.out) == 0 || c.gone {
@@ -87,7 +97,7 @@ func (r *run) writable(i int) {
 	}
 }
 
-// schedule is a heap of rooms by when they say something next.
+// schedule is a heap of rooms, ordered by the time of their next message.
 type schedule []turn
 
 type turn struct {
@@ -95,7 +105,7 @@ type turn struct {
 	room   int
 	begin  time.Duration
 	period float64 // ns
-	n      int     // messages said
+	n      int     // how many messages the room has been sent
 }
 
 func (s schedule) Len() int           { return len(s) }
@@ -104,7 +114,8 @@ func (s schedule) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
 func (s *schedule) Push(x any)        { *s = append(*s, x.(turn)) }
 func (s *schedule) Pop() any          { panic("nothing leaves a schedule") }
 
-// start lets the senders begin at a time: the rooms of an open-loop group spread over one period, a flood all at once.
+// start lets the senders begin. The rooms of a group with a rate begin at times spread over one period. The rooms of a flood begin all at
+// once.
 func (r *run) start(at time.Duration) {
 	r.sending = true
 	for gi := range r.groups {
@@ -128,7 +139,7 @@ func (r *run) start(at time.Duration) {
 	r.flush()
 }
 
-// sayDue says what is due and returns when it wants to be called again.
+// sayDue sends the messages that are due and returns the time at which it must be called again.
 func (r *run) sayDue(now time.Duration) time.Duration {
 	for r.sending && len(r.due) > 0 {
 		t := &r.due[0]
@@ -148,7 +159,7 @@ func (r *run) sayDue(now time.Duration) time.Duration {
 	return r.due[0].due
 }
 
-// load runs the senders: everybody found to be there, warm-up, measurement, and until the last delivery.
+// load waits until all members have joined, runs the warm-up and the measurement, and waits for the last delivery.
 func (r *run) load() error {
 	if err := r.sync(); err != nil {
 		return err
@@ -159,7 +170,7 @@ func (r *run) load() error {
 		}
 	}
 	begin := r.now()
-	r.phase = "warming up"
+	r.enter(phaseWarmingUp, r.opts.WarmUp)
 	r.from = begin + r.opts.WarmUp
 	r.until = r.from + r.opts.Duration
 	never := func() bool { return r.ended() }
@@ -167,7 +178,7 @@ func (r *run) load() error {
 	if _, err := r.step(never, r.from); err != nil {
 		return err
 	}
-	r.phase = "measuring"
+	r.enter(phaseMeasuring, r.opts.Duration)
 	r.begin(r.from)
 	if _, err := r.step(never, r.until); err != nil {
 		return err
@@ -175,24 +186,25 @@ func (r *run) load() error {
 	if r.ctx.Err() != nil {
 		r.until = r.now()
 	}
-	r.sayDue(r.until) // what this side was late with
+	r.sayDue(r.until) // send the messages that were due before the end, and that the loop has not sent yet
 	r.sending = false
 	if len(r.due) == 0 {
-		r.finish() // a flood: what arrived within the time
+		r.finish() // the figures of a flood count what arrived before the end
 	}
-	r.phase = "waiting for the rest"
+	r.enter(phaseSettling, 0)
 	r.settle()
 	if len(r.due) > 0 {
-		r.finish() // open loop: whatever it took to deliver all
+		r.finish() // the figures of a rate count until everything is delivered
 	}
 	r.judge()
 	return r.release()
 }
 
-// ended tells that nobody is left to measure.
+// ended reports that no connection is left.
 func (r *run) ended() bool { return r.open == 0 }
 
-// settle waits for all that is under way, for as long as something moves but no longer than the run itself, ten seconds at least.
+// settle waits until the messages on their way have arrived. It gives up when there is no progress, or when it has waited for as long as
+// the measurement or patience, whichever is longer.
 func (r *run) settle() {
 	ctx := r.ctx
 	defer func() { r.ctx = ctx }()

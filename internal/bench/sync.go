@@ -2,18 +2,19 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
 
-// noContext is for what is still done when the measurement has been interrupted.
+// noContext is the context for the steps that a run still does after an interruption.
 var noContext = context.Background()
 
-// sync waits until every member of every room hears the room. A handshake that is answered does not say so: the join may still be
-// under way. So the first sender of a room says a probe, and again each second, until all members have seen one. From then on
-// nothing may be missing.
+// sync waits until every member of every room receives the messages of its room. An answered handshake does not prove that, because the
+// join may not be finished. So the first sender of a room sends a probe each second until all members have received one. After that every
+// missing message is a fault.
 func (r *run) sync() error {
-	r.phase = "gathering"
+	r.enter(phaseJoining, 0)
 	for begin := r.now(); ; {
 		for at := range r.rooms {
 			rm := &r.rooms[at]
@@ -30,14 +31,14 @@ func (r *run) sync() error {
 		case ok:
 			return nil
 		case r.ctx.Err() != nil:
-			return fmt.Errorf("interrupted while gathering")
+			return errors.New("interrupted while the connections joined their rooms")
 		case r.now()-begin > 2*r.opts.patience:
-			return fmt.Errorf("%d of %d connections hear nothing of what is said in their room%s", len(r.conns)-r.synced, len(r.conns), r.faults.why())
+			return fmt.Errorf("%d of %d connections receive nothing of what is said in their room%s", len(r.conns)-r.synced, len(r.conns), r.faults.why())
 		}
 	}
 }
 
-// release lets the stalled read again, to see which of them the server has let go.
+// release lets the stalled connections read again, to find out which of them the server has closed.
 func (r *run) release() error {
 	n := 0
 	for i := range r.conns {
@@ -49,7 +50,7 @@ func (r *run) release() error {
 	if n == 0 {
 		return nil
 	}
-	r.phase = "asking the stalled"
+	r.enter(phaseStalled, 0)
 	ctx := r.ctx
 	defer func() { r.ctx = ctx }()
 	r.ctx = noContext

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// WriteText writes the report for people: a line for each thing, aligned.
+// WriteText writes the report for people, one aligned line for each figure.
 func (rep *Report) WriteText(w io.Writer) {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-15s%s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("connected", "%s in %.2f s (%s a second)", group3(int64(rep.Connections)), rep.ConnectTime, group3(int64(float64(rep.Connections)/rep.ConnectTime)))
 	if len(rep.Groups) > 0 {
-		row("said", "%s messages", group3(rep.Sent))
+		row("sent", "%s messages", group3(rep.Sent))
 		row("delivered", "%s, %s a second, %s/s of payload", group3(rep.Deliveries), group3(int64(rep.PerSecond)), bytesText(rep.Bytes))
 	}
 	for _, g := range rep.Groups {
@@ -34,16 +34,16 @@ func (rep *Report) WriteText(w io.Writer) {
 			bytesText(float64(s.RSSEmpty)), bytesText(float64(s.RSSEnd)), bytesText(float64(s.RSSPeak)), bytesText(s.PerConnection))
 	}
 	if rep.Stalled > 0 {
-		row("stalled", "%d stopped reading, the server let %d of them go", rep.Stalled, rep.StalledGone)
+		row("stalled", "%d connections stopped reading, the server closed %d of these", rep.Stalled, rep.StalledGone)
 	}
 	if rep.Faults.Foreign > 0 {
-		row("others", "%s messages that are not of this run", group3(rep.Faults.Foreign))
+		row("others", "%s messages that this run did not send", group3(rep.Faults.Foreign))
 	}
 	if rep.OwnCPU > 0.9 && len(rep.Groups) > 0 {
-		row("note", "this generator used %.0f %% of a core: it may be what limits", 100*rep.OwnCPU)
+		row("note", "this load generator used %.0f %% of a core: it may be what limits the figures", 100*rep.OwnCPU)
 	}
 	if rep.Interrupted {
-		row("note", "interrupted: figures are for what there was")
+		row("note", "interrupted: the figures are of the time until then")
 	}
 	if len(rep.Broken) > 0 {
 		row("BROKEN", "%s", strings.Join(rep.Broken, "\n"+strings.Repeat(" ", 15)))
@@ -54,7 +54,7 @@ func (rep *Report) WriteText(w io.Writer) {
 	}
 }
 
-// text is one line of percentiles.
+// text returns one line of percentiles.
 func (l Latency) text() string {
 	if l.Count == 0 {
 		return "none measured"
@@ -86,7 +86,7 @@ func bytesText(n float64) string {
 	return digits(n) + " " + unit
 }
 
-// digits writes v with three digits, or all of them before the point.
+// digits writes v with three digits, or with all digits before the point if these are more.
 func digits(v float64) string {
 	switch abs := max(v, -v); {
 	case abs >= 100:
@@ -102,16 +102,4 @@ func plural(n int, what string) string {
 		what += "s"
 	}
 	return group3(int64(n)) + " " + what
-}
-
-// String is one line on how far a run has come.
-func (p Progress) String() string {
-	s := fmt.Sprintf("%4.0fs  %s  %s of %s connections", p.Elapsed.Seconds(), p.Phase, group3(int64(p.Open)), group3(int64(p.Want)))
-	if p.Arrived > 0 {
-		s += fmt.Sprintf("  %s deliveries/s", group3(int64(p.PerSecond)))
-	}
-	if p.Faults > 0 {
-		s += fmt.Sprintf("  %s FAULTS", group3(p.Faults))
-	}
-	return s
 }

@@ -5,36 +5,36 @@ import (
 	"time"
 )
 
-// A transport has the sockets. All methods are called from one goroutine; times are since the base it was made with.
+// A transport owns the sockets. All methods are called from one goroutine. It measures times from the base that it was made with.
 type transport interface {
-	// dial starts to open connection i from a local address, if that is valid. The handler is told how it ends.
+	// dial begins to open connection i, from a local address if that is valid. The handler learns the result.
 	dial(i int, local netip.Addr) error
-	// write writes what the socket takes and returns how much that was; if not all, writable follows.
+	// write writes as many bytes as the socket takes, and returns how many. If bytes are left, it calls writable of the handler later.
 	write(i int, b []byte) int
-	// set says what is wanted of connection i.
+	// set changes the mode of connection i.
 	set(i int, m mode)
-	// wait tells the handler what has happened, until something has or it is time.
+	// wait waits until an event happens or a time is reached, and calls the handler for each event.
 	wait(until time.Duration, h handler) error
 	// shutdown closes everything.
 	shutdown()
 }
 
-// A handler is told what happens to connections, from within wait.
+// A handler learns what happens to the connections. wait calls its methods.
 type handler interface {
 	connected(i int)
-	received(i int, b []byte) // b is free for reuse afterwards
+	received(i int, b []byte) // b may be reused when received has returned
 	writable(i int)
-	gone(i int, err error) // io.EOF: in order
+	gone(i int, err error) // err is io.EOF if the peer closed the connection in an orderly way
 }
 
-// mode is what is wanted of a connection.
+// mode is how the transport treats a connection.
 type mode int
 
 const (
-	reading mode = iota // what comes is received
-	silent              // nothing is read: the peer finds the way blocked
-	closed              // the connection is given up
+	reading mode = iota // bytes are read and passed to the handler
+	silent              // nothing is read, so that the peer soon cannot send any more
+	closed              // the socket is closed
 )
 
-// bufferSize is what one read takes at most, in bytes.
+// bufferSize is the most that one read takes, in bytes.
 const bufferSize = 256 << 10

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// parseAddress accepts host:port for net.Listen. An empty host is every address, port 0 any free port; services by name are not
-// known, so that a start never depends on a database of them.
+// parseAddress accepts host:port for net.Listen. An empty host means every address, port 0 any free port. A port must be a number, so that
+// a start never depends on the names in /etc/services.
 func parseAddress(s string) (string, error) {
 	want := errors.New(`want host:port, such as ":3000", "127.0.0.1:3000" or "[::1]:3000", with a port from 0 (any free one) to 65535`)
 	host, port, err := net.SplitHostPort(s)
@@ -27,10 +27,23 @@ func parseAddress(s string) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(n)), nil
 }
 
-// ParseOrigin brings an origin into the one form in which origins are compared (RFC 6454 section 6.2): scheme and host in lower
-// case, an IP address in its shortest form, the default port of http and https left out. One slash at the end is forgiven,
-// "null" is itself. Anything else that a browser would not send as an origin is an error: a path, a missing scheme, a pattern, a
-// host outside ASCII (browsers send its punycode form). It serves for settings and for Origin headers alike.
+// parsePublished brings the published side of a ports: line of docker-compose.yml, which is a port or an address with a port, into the
+// form host:port. It returns "" for everything else, such as a range of ports, because only the engine knows which port it has chosen.
+func parsePublished(s string) string {
+	if portForm.MatchString(s) {
+		s = ":" + s
+	}
+	address, err := parseAddress(s)
+	if err != nil || strings.HasSuffix(address, ":0") {
+		return ""
+	}
+	return address
+}
+
+// ParseOrigin brings an origin into the one form in which origins are compared (RFC 6454 section 6.2): scheme and host in lower case, an
+// IP address in its shortest form, without the default port of http or https. It accepts one slash at the end, and returns "null"
+// unchanged. Everything else that a browser would not send as an origin is an error: a path, a missing scheme, a pattern, a host outside
+// ASCII (browsers send its punycode form). It is used for settings and for Origin headers.
 func ParseOrigin(s string) (string, error) {
 	const want = `want scheme://host or scheme://host:port, such as "https://chat.example.org"`
 	switch {
@@ -80,7 +93,7 @@ func ParseOrigin(s string) (string, error) {
 	return scheme + "://" + strings.ToLower(host) + port, nil
 }
 
-// parsePublicURL accepts an http or https origin: the page stands at the root of its host.
+// parsePublicURL accepts an http or https origin: the page is at the root of its host.
 func parsePublicURL(s string) (string, error) {
 	origin, err := ParseOrigin(s)
 	if err != nil {
@@ -92,7 +105,7 @@ func parsePublicURL(s string) (string, error) {
 	return origin, nil
 }
 
-// parseNetwork accepts a network such as 10.0.0.0/8, or one address, and writes the network without the bits of a host.
+// parseNetwork accepts a network such as 10.0.0.0/8, or one address, and returns the network with the host bits cleared.
 func parseNetwork(s string) (string, error) {
 	p, err := netip.ParsePrefix(s)
 	if addr, alone := netip.ParseAddr(s); alone == nil {
@@ -104,7 +117,8 @@ func parseNetwork(s string) (string, error) {
 	return p.Masked().String(), nil
 }
 
-// Origins are the origins allowed besides the same origin: AllowedOrigins and that of PublicURL, all as ParseOrigin returns them.
+// Origins returns AllowedOrigins and PublicURL, in the form that ParseOrigin returns. These origins are allowed in addition to the same
+// origin.
 func (c Config) Origins() []string {
 	origins := append([]string(nil), c.AllowedOrigins...)
 	if c.PublicURL != "" {
@@ -123,13 +137,13 @@ var (
 func parsePort(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || !portForm.MatchString(s) || n > 65535 {
-		return 0, errors.New("no port")
+		return 0, errors.New("not a port")
 	}
 	return n, nil
 }
 
-// validHost accepts a host name or an IP address without a zone. What is made of digits and dots alone must be an address: a
-// mistyped one is found here, not by a name server that is asked for it.
+// validHost accepts a host name or an IP address without a zone. A host of digits and dots must be an address: otherwise a mistyped
+// address would be taken for a name and looked up.
 func validHost(s string) bool {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return addr.Zone() == ""
@@ -137,7 +151,7 @@ func validHost(s string) bool {
 	return len(s) <= 253 && hostForm.MatchString(s) && !digitsForm.MatchString(s)
 }
 
-// validZone accepts an IPv6 address with a zone, such as fe80::1%eth0, on which a server can listen but no page can live.
+// validZone accepts an IPv6 address with a zone, such as fe80::1%eth0. A server can listen on it, but it cannot be part of an origin.
 func validZone(s string) bool {
 	addr, err := netip.ParseAddr(s)
 	return err == nil && addr.Zone() != ""

@@ -10,8 +10,19 @@ import (
 	"time"
 )
 
-// Load reads the certificate and its key, for a server at a time. The error names the setting and the file and says what is wrong
-// with it, and never has a byte of a key in it. Leaf of what is returned is set.
+// maxPEM bounds the size of a certificate or key file in bytes. A chain of four certificates has about 6,000 bytes.
+const maxPEM = mib
+
+// Stat describes both files as they are now, the certificate first. The entry of a file that does not exist is nil.
+func (t TLS) Stat() (files [2]os.FileInfo) {
+	for i, name := range []string{t.Cert, t.Key} {
+		files[i], _ = os.Stat(name)
+	}
+	return files
+}
+
+// Load reads the certificate and its key, and checks that a server can use them at the time now. The error names the setting, the file
+// and what is wrong with it; it never contains bytes of a key. Leaf of the returned certificate is set.
 func (t TLS) Load(now time.Time) (*tls.Certificate, error) {
 	chain, err := readPEM("tls.cert", t.Cert)
 	if err != nil {
@@ -27,7 +38,8 @@ func (t TLS) Load(now time.Time) (*tls.Certificate, error) {
 	case !chain.certificate:
 		return nil, fmt.Errorf("tls.cert (%q) has no certificate; want PEM with BEGIN CERTIFICATE", t.Cert)
 	case key.encrypted:
-		return nil, fmt.Errorf("tls.key (%q) is encrypted, and there is nobody to ask for a password; want it decrypted (openssl pkey -in FILE)", t.Key)
+		return nil, fmt.Errorf("tls.key (%q) is encrypted, and a server cannot ask for a password; want it decrypted (openssl pkey -in FILE)",
+			t.Key)
 	case !key.key:
 		return nil, fmt.Errorf("tls.key (%q) has no private key; want PEM with BEGIN PRIVATE KEY", t.Key)
 	}
@@ -48,15 +60,18 @@ func (t TLS) Load(now time.Time) (*tls.Certificate, error) {
 	return &c, nil
 }
 
-// pemFile is what a file has in it.
+// pemFile is the content of a file and the kinds of PEM blocks that it has.
 type pemFile struct {
 	bytes                       []byte
 	certificate, key, encrypted bool
 }
 
 func readPEM(setting, name string) (pemFile, error) {
-	b, err := os.ReadFile(name)
+	b, err := readFile(name, maxPEM)
+	unfit, isUnfit := errors.AsType[unfitError](err)
 	switch {
+	case isUnfit:
+		return pemFile{}, fmt.Errorf("%s (%q): %w", setting, name, unfit)
 	case errors.Is(err, os.ErrNotExist):
 		return pemFile{}, fmt.Errorf("%s (%q): there is no such file", setting, name)
 	case err != nil:

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// check finds what is wrong with values that are each allowed but do not fit together, or that name a folder that is not there.
+// check finds mistakes that cannot be found in a single value: values that contradict each other, and files and folders that cannot be
+// used.
 func (l *Loaded) check() []error {
 	var errs []error
 	if l.Limits.PongTimeout >= l.Limits.PingInterval {
@@ -21,9 +22,6 @@ func (l *Loaded) check() []error {
 	}
 	if overlap(l.Listen, l.OpsListen) {
 		errs = append(errs, l.clash("ops_listen", "must not take the port of", "listen"))
-	}
-	if l.History.Store == "nats" && l.History.NATSURL == "" {
-		errs = append(errs, l.clash("history.store", "needs an address in", "history.nats_url"))
 	}
 	if l.StaticDir != "" {
 		info, err := os.Stat(l.StaticDir)
@@ -41,22 +39,23 @@ func (l *Loaded) check() []error {
 	case l.TLS.Key == "":
 		errs = append(errs, l.clash("tls.key", "must be set with", "tls.cert"))
 	default:
-		c, err := l.TLS.Load(time.Now())
-		if err != nil {
+		l.CertificateFiles = l.TLS.Stat()
+		var err error
+		if l.Certificate, err = l.TLS.Load(time.Now()); err != nil {
 			errs = append(errs, err)
-		} else if left := time.Until(c.Leaf.NotAfter); left < 14*day {
-			l.notice("the certificate in %s ends %s", l.TLS.Cert, c.Leaf.NotAfter.UTC().Format(time.DateTime+" UTC"))
+		} else if end := l.Certificate.Leaf.NotAfter; time.Until(end) < 14*day {
+			l.notice("the certificate in %s ends %s", l.TLS.Cert, end.UTC().Format(time.DateTime+" UTC"))
 		}
 	}
 	return errs
 }
 
-// clash says that two keys contradict each other, with their values and where each came from.
+// clash is the error about two keys that contradict each other, with their values and the place that each came from.
 func (l *Loaded) clash(a, rule, b string) error {
 	return fmt.Errorf("%s %s %s", l.describe(a), rule, l.describe(b))
 }
 
-// describe writes a key with its value and where it came from.
+// describe returns a key with its value and the place that it came from.
 func (l *Loaded) describe(path string) string {
 	k, _ := findKey(path)
 	from := l.From(k)
@@ -66,8 +65,8 @@ func (l *Loaded) describe(path string) string {
 	return fmt.Sprintf("%s (%s, %s)", path, k.value(&l.Config).yaml(), from)
 }
 
-// overlap reports whether two listen addresses cannot both be had: one port, and hosts that are alike or of which one is every
-// address. Port 0 is never the same twice.
+// overlap reports whether a server cannot listen on both a and b: they have the same port, and either the same host or one of them means
+// every address of the machine. Port 0 is a different port each time.
 func overlap(a, b string) bool {
 	hostA, portA, _ := net.SplitHostPort(a)
 	hostB, portB, _ := net.SplitHostPort(b)

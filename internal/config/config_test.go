@@ -62,8 +62,8 @@ func TestDefaultIsCanonical(t *testing.T) {
 
 // TestEveryFieldHasOneKey sets each key to something else and looks for the one field that changed.
 func TestEveryFieldHasOneKey(t *testing.T) {
-	other := map[string]string{"text": "x", "list": "https://x", "integer": "77", "size": "77KiB", "duration": "77ms", "interval": "77ms"}
-	special := map[string]string{"listen": ":77", "ops_listen": ":78", "public_url": "https://x", "log.level": "warn", "log.format": "json", "history.store": "embedded", "history.nats_url": "nats://x:1", "trusted_proxies": "10.0.0.0/8"}
+	other := map[string]string{"text": "x", "list": "https://x", "integer": "77", "size": "77KiB", "duration": "77ms"}
+	special := map[string]string{"listen": ":77", "ops_listen": ":78", "public_url": "https://x", "log.level": "warn", "log.format": "json", "history.store": "embedded", "trusted_proxies": "10.0.0.0/8"}
 	fields := map[string]bool{}
 	for _, k := range keys {
 		text, ok := special[k.Path]
@@ -159,6 +159,19 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// The address that docker-compose.yml publishes is passed on if it names one port, and is not a setting: nothing is said about it.
+func TestPublished(t *testing.T) {
+	for in, want := range map[string]string{
+		"3000": ":3000", "8080": ":8080", "127.0.0.1:8080": "127.0.0.1:8080", "[::1]:8080": "[::1]:8080", "0.0.0.0:80": "0.0.0.0:80",
+		"": "", "0": "", "127.0.0.1:0": "", "8000-8010": "", "127.0.0.1::": "", "tcp://10.0.0.1:3000": "", "8080/tcp": "", "x": "",
+	} {
+		l, err := load(t, "rooms: {max: 3}\n", []string{"DOYASA_PUBLISHED=" + in}, nil)
+		if err != nil || l.Published != want || len(l.Notices) != 0 {
+			t.Errorf("DOYASA_PUBLISHED=%s: %q, %v with notices %q, want %q and no notice", in, l.Published, err, l.Notices, want)
+		}
+	}
+}
+
 // TestUnsetByFlag shows that an empty flag clears what a file set, which an empty variable does not.
 func TestUnsetByFlag(t *testing.T) {
 	const yaml = "public_url: https://a\nallowed_origins: [https://b]\n"
@@ -195,5 +208,23 @@ func TestPrintReadsBack(t *testing.T) {
 	}
 	if !reflect.DeepEqual(again.Config, l.Config) {
 		t.Errorf("config print reads back as\n%+v, want\n%+v", again.Config, l.Config)
+	}
+}
+
+// A setting that is gone is accepted with a notice as long as it changes nothing.
+func TestSyncIsGone(t *testing.T) {
+	file := t.TempDir() + "/c.yaml"
+	if err := os.WriteFile(file, []byte("history:\n  sync: always\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Load(Sources{File: file, Environ: []string{"DOYASA_HISTORY_SYNC=always"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.Notices) != 2 || !strings.Contains(l.Notices[0], file+":2: history.sync has no effect") || !strings.Contains(l.Notices[1], "DOYASA_HISTORY_SYNC: history.sync has no effect") {
+		t.Errorf("notices %q", l.Notices)
+	}
+	if strings.Contains(l.YAML(), "sync") {
+		t.Error("config print shows it")
 	}
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxFile bounds the file in bytes. The shipped one has about 3,000; the YAML parser's time grows with the square of its nesting.
+// maxFile bounds the size of a settings file in bytes. The shipped config.yaml has about 3,500 bytes. The YAML parser's time grows with
+// the square of the nesting, so with a much larger bound a file could make the start very slow.
 const maxFile = 32 * kib
 
 // setting is one key's value in a file.
@@ -22,9 +23,9 @@ type setting struct {
 	line int // from 1
 }
 
-// parseFile reads the part of YAML that settings need: keys and sections of keys, plain or quoted words on one line, lists of
-// them. It returns the settings that are well formed and, joined, an error for each line that is not, beginning with name:line.
-// A byte order mark and CRLF are accepted; UTF-16 and bytes that are no UTF-8 are not.
+// parseFile reads the part of YAML that settings need: keys and sections of keys, plain or quoted words on one line, and lists of words.
+// It returns the well-formed settings and the joined errors about all other lines, each beginning with name:line. It accepts a byte order
+// mark and CRLF, but not UTF-16 and not bytes that are not UTF-8.
 func parseFile(name string, b []byte) ([]setting, error) {
 	f := file{name: name}
 	b, ok := f.plain(b)
@@ -51,19 +52,15 @@ func parseFile(name string, b []byte) ([]setting, error) {
 	return f.settings, errors.Join(f.errs...)
 }
 
-// file gathers what one file says.
+// file collects the settings and the errors of one file.
 type file struct {
 	name     string
 	settings []setting
 	errs     []error
 }
 
-// plain returns the text without byte order mark and with LF alone, if it is text that YAML can be read from.
+// plain returns the text without a byte order mark and with LF as its only line end. ok is false if the text cannot be YAML.
 func (f *file) plain(b []byte) (text []byte, ok bool) {
-	if len(b) > maxFile {
-		f.errorf(1, "%d bytes; want at most %d", len(b), maxFile)
-		return nil, false
-	}
 	if bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff")) || bytes.IndexByte(b, 0) >= 0 {
 		f.errorf(1, "UTF-16 or not text; want UTF-8")
 		return nil, false
@@ -88,7 +85,7 @@ func (f *file) plain(b []byte) (text []byte, ok bool) {
 func (f *file) mapping(n ast.Node, section string) {
 	switch n := n.(type) {
 	case nil:
-	case *ast.NullNode: // a section whose keys are all comments
+	case *ast.NullNode: // all keys of the section are commented out
 	case *ast.MappingNode:
 		for _, v := range n.Values {
 			f.entry(v, section)
@@ -120,6 +117,9 @@ func (f *file) entry(e *ast.MappingValueNode, section string) {
 		return
 	}
 	k, ok := findKey(path)
+	if path == syncKey.Path {
+		k, ok = syncKey, true
+	}
 	if !ok || section == "" && strings.Contains(path, ".") {
 		f.unknown(key, path)
 		return
@@ -129,7 +129,7 @@ func (f *file) entry(e *ast.MappingValueNode, section string) {
 	}
 }
 
-// unknown refuses a key that does not exist and names the one that was probably meant.
+// unknown is the error about a key that does not exist. It names the key that was probably meant.
 func (f *file) unknown(at ast.Node, path string) {
 	if _, ok := findKey(path); ok {
 		section, name, _ := strings.Cut(path, ".")
@@ -142,11 +142,11 @@ func (f *file) unknown(at ast.Node, path string) {
 			names = append(names, section)
 		}
 	}
-	shown := Hidden(path) // an address may have been taken for a key
+	shown := Hidden(path) // the parser may have taken an address with a password for a key
 	f.fail(at, "unknown key %q; the nearest is %s", shown, nearest(shown, names))
 }
 
-// scalar returns a key's value as text. What is quoted is words, so it cannot be a whole number.
+// scalar returns a key's value as text. A quoted value is text in YAML, so it cannot be a whole number.
 func (f *file) scalar(k Key, n ast.Node) (text string, ok bool) {
 	want := map[string]string{
 		"text":     `one word or "quoted text"`,
@@ -176,7 +176,7 @@ func (f *file) scalar(k Key, n ast.Node) (text string, ok bool) {
 		if k.Kind() != "list" && !(quoted && k.Kind() == "integer") {
 			return n.Value, true
 		}
-	case *ast.IntegerNode, *ast.FloatNode: // as written: a room may be called 007, and 0x1F is refused with its own words
+	case *ast.IntegerNode, *ast.FloatNode: // use the text as written, because a room may be called 007, and an error must show 0x1F as 0x1F
 		if k.Kind() != "list" {
 			return n.GetToken().Value, true
 		}
@@ -185,7 +185,7 @@ func (f *file) scalar(k Key, n ast.Node) (text string, ok bool) {
 	return "", false
 }
 
-// describe says what a node is, with its value if that is short.
+// describe returns the kind of a node, and its value if that is short.
 func describe(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.NullNode:

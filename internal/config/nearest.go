@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// Nearest returns the candidate that name was probably meant to be: the one with the fewest typing mistakes, and with two at most.
-// It is empty if there is none.
+// Nearest returns the candidate that was probably meant by name: the one with the fewest typing mistakes. It returns "" if even that one
+// has more than two.
 func Nearest(name string, candidates []string) string {
 	best := nearest(name, candidates)
 	if distance(name, best) > 2 {
@@ -12,8 +12,8 @@ func Nearest(name string, candidates []string) string {
 	return best
 }
 
-// nearest returns the candidate with the fewest typing mistakes to name: its whole, or for a dotted candidate what follows the
-// dot, so that a key written outside its section is found too.
+// nearest returns the candidate with the fewest typing mistakes compared with name. If a candidate has a dot, nearest also compares the
+// part after the dot, so that it finds a key that was written outside its section.
 func nearest(name string, candidates []string) string {
 	best, least := "", -1
 	for _, c := range candidates {
@@ -28,9 +28,10 @@ func nearest(name string, candidates []string) string {
 	return best
 }
 
-// distance counts the letters to insert, delete, change or swap with their neighbour to turn a into b (optimal string alignment).
+// distance returns how many letters must be inserted, deleted, changed or swapped with their neighbour to turn a into b (optimal string
+// alignment).
 func distance(a, b string) int {
-	before, last := []int(nil), make([]int, len(b)+1) // the two rows above the one being filled
+	before, last := []int(nil), make([]int, len(b)+1) // the two rows above the row that is being filled
 	for j := range last {
 		last[j] = j
 	}

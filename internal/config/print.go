@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// YAML writes the configuration in effect as a file that Load reads back to the same values, with a comment behind each value
-// that is not a default saying where it came from.
+// YAML returns the configuration in effect as a file that Load reads back to the same values. A comment after each value that is not a
+// default names the place that it came from.
 func (l *Loaded) YAML() string {
 	var b strings.Builder
 	last := ""

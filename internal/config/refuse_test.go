@@ -14,7 +14,7 @@ func TestFileRefused(t *testing.T) {
 	const (
 		address  = `want host:port, such as ":3000", "127.0.0.1:3000" or "[::1]:3000", with a port from 0 (any free one) to 65535`
 		burst    = "want a whole number from 0 to 1000000"
-		bytes    = "want a size from 1 to 1024MiB, a whole number of bytes or one with B, KiB, MiB or GiB behind it"
+		bytes    = "want a size from 1 to 64MiB, a whole number of bytes, or one followed by B, KiB, MiB or GiB"
 		interval = "want a duration with its unit (ms, s, m, h) such as 1m30s, 1ms to 24h"
 		origin   = `want scheme://host or scheme://host:port, such as "https://chat.example.org"`
 		listed   = `want a list such as ["https://chat.example.org"]`
@@ -83,7 +83,7 @@ func TestFileRefused(t *testing.T) {
 		{"C8 UTF-16", "\xff\xfel\x00i\x00", "c.yaml:1: UTF-16 or not text; want UTF-8"},
 		{"C8 UTF-16 without mark", "l\x00i\x00", "c.yaml:1: UTF-16 or not text; want UTF-8"},
 		{"C8 not UTF-8", "listen: ':1'\n# caf\xe9\n", "c.yaml:2: not UTF-8"},
-		{"too long", strings.Repeat("#", maxFile+1), "c.yaml:1: 32769 bytes; want at most 32768"},
+		{"too long", strings.Repeat("#", maxFile+1), "c.yaml: want at most 32768 bytes; this file has more"},
 		{"C9 any", "allowed_origins: ['*']\n", `c.yaml:1: allowed_origins is "*": "*" would let every page on the web speak for its visitors; list the origins`},
 		{"C9 pattern", "allowed_origins: ['https://*.a']\n", `c.yaml:1: allowed_origins is "https://*.a": patterns are not read; list each origin`},
 		{"C9 path", "allowed_origins: ['https://a/b']\n", `c.yaml:1: allowed_origins is "https://a/b": ` + origin + ", without path or user"},
@@ -99,6 +99,8 @@ func TestFileRefused(t *testing.T) {
 		{"C10 pong and ping", "limits:\n  pong_timeout: 25s\n", "limits.pong_timeout (25s, c.yaml:2) must be shorter than limits.ping_interval (25s, the default)"},
 		{"C10 text and message", "limits:\n  message_bytes: 1024\n", "limits.text_bytes (4096, the default) must not be above limits.message_bytes (1024, c.yaml:2)"},
 		{"C10 text just above message", "limits: {message_bytes: 4095}\n", "limits.text_bytes (4096, the default) must not be above limits.message_bytes (4095, c.yaml:1)"},
+		{"the largest message and one byte more", "limits: {message_bytes: 67108865}\n", `c.yaml:1: limits.message_bytes is "67108865": ` + bytes},
+		{"the largest text and one byte more", "limits: {text_bytes: 67108865}\n", `c.yaml:1: limits.text_bytes is "67108865": ` + bytes},
 		{"C10 burst and rate", "limits:\n  burst: 0\n", "limits.burst (0, c.yaml:2) must be at least 1 with limits.messages_per_second (10, the default)"},
 		{"C10 slow", "limits:\n  slow_timeout: 0s\n", `c.yaml:2: limits.slow_timeout is "0s": ` + interval},
 		{"same address", "ops_listen: ':3000'\n", `ops_listen (":3000", c.yaml:1) must not take the port of listen (":3000", the default)`},
@@ -106,17 +108,16 @@ func TestFileRefused(t *testing.T) {
 		{"C13 bad IP", "listen: 999.1.1.1:3000\n", `c.yaml:1: listen is "999.1.1.1:3000": ` + address},
 		{"C13 IPv6 without brackets", "listen: ::1:3000\n", `c.yaml:1: listen is "::1:3000": ` + address},
 		{"level", "log: {level: verbose}\n", `c.yaml:1: log.level is "verbose": want trace, debug, info, warn, error`},
-		{"store", "history: {store: disk}\n", `c.yaml:1: history.store is "disk": want memory, embedded, nats`},
-		{"no nats", "history: {store: nats}\n", `history.store ("nats", c.yaml:1) needs an address in history.nats_url ("", the default)`},
-		{"a password", "history: {nats_url: 'nats://a:s/cret@b,x://c:secret@d'}\n", `c.yaml:1: history.nats_url is "nats://***@d": want an address such as "nats://nats:4222"`},
-		{"a password of two lines", "history: {nats_url: \"nats://a:sec\\nret@b\"}\n", `c.yaml:1: history.nats_url is "nats://***@b": want no control characters`},
+		{"store", "history: {store: disk}\n", `c.yaml:1: history.store is "disk": want memory, embedded`},
+		{"nats", "history: {store: nats}\n", `c.yaml:1: history.store is "nats": a history that several servers share is not there yet; want memory or embedded`},
+		{"a password", "public_url: 'x://a:s/cret@b,x://c:secret@d'\n", `c.yaml:1: public_url is "x://***@d": want scheme://host or scheme://host:port, such as "https://chat.example.org", without path or user`},
+		{"a password of two lines", "public_url: \"https://a:sec\\nret@b\"\n", `c.yaml:1: public_url is "https://***@b": want no control characters`},
 		{"a password elsewhere", "history: {messages: 'nats://a:secret@b'}\n", `c.yaml:1: history.messages is the text "nats://***@b"; want a whole number without quotes`},
-		{"a password over two lines", `history: {nats_url: "nats://a:sec\nret@b"}`, `c.yaml:1: history.nats_url is "nats://***@b": want no control characters`},
-		{"a password for a key", "nats://a:secret@b: 1\n", `c.yaml:1: unknown key "nats://***@b"; the nearest is history.nats_url`},
+		{"a password over two lines", `public_url: "https://a:sec\nret@b"`, `c.yaml:1: public_url is "https://***@b": want no control characters`},
+		{"a password for a key", "nats://a:secret@b: 1\n", `c.yaml:1: unknown key "nats://***@b"; the nearest is listen`},
 		{"a long text", "rooms: {default: " + strings.Repeat("や", 200) + "}\n", `c.yaml:1: rooms.default is "` + strings.Repeat("や", 100) + `…": want 1 to 64 letters, digits, - and _`},
 		{"room that cannot be seen", "rooms: {default: \u3164}\n", "c.yaml:1: rooms.default is \"\u3164\": want 1 to 64 letters, digits, - and _"},
-		{"nats address", "history: {nats_url: nats}\n", `c.yaml:1: history.nats_url is "nats": want an address such as "nats://nats:4222"`},
-		{"sync", "history: {sync: never}\n", `c.yaml:1: history.sync is "never": want always, or an interval with its unit (ms, s, m) such as 1s, from 1ms to 1h`},
+		{"sync", "history: {sync: 1s}\n", `c.yaml:1: history.sync is "1s": history.sync is gone, because a message is on the disk before anybody sees it; want always, or remove the line`},
 		{"no folder", "history: {dir: \"\"}\n", `c.yaml:1: history.dir is "": want the name of a folder`},
 		{"room", "rooms: {default: 'a b'}\n", `c.yaml:1: rooms.default is "a b": want 1 to 64 letters, digits, - and _`},
 		{"room too long", "rooms: {default: " + strings.Repeat("や", 65) + "}\n", `c.yaml:1: rooms.default is "` + strings.Repeat("や", 65) + `": want 1 to 64 letters, digits, - and _`},
@@ -155,6 +156,12 @@ func TestFileAccepted(t *testing.T) {
 			c.Limits.PingInterval, c.Limits.PongTimeout = 90*time.Second, 1500*time.Millisecond
 		}},
 		{"text as long as a message", "limits: {message_bytes: 4KiB}\n", func(c *Config) { c.Limits.MessageBytes = 4096 }},
+		{"the largest message", "limits: {message_bytes: 64MiB, text_bytes: 64MiB}\n", func(c *Config) {
+			c.Limits.MessageBytes, c.Limits.TextBytes = 64<<20, 64<<20
+		}},
+		{"the largest message in a store", "limits: {message_bytes: 16MiB}\nhistory: {store: embedded}\n", func(c *Config) {
+			c.Limits.MessageBytes, c.History.Store = 16<<20, "embedded"
+		}},
 		{"no limits", "limits: {message_fragments: 0, messages_per_second: 0, burst: 0}\n", func(c *Config) {
 			c.Limits.MessageFragments, c.Limits.MessagesPerSecond, c.Limits.Burst = 0, 0, 0
 		}},

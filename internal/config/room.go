@@ -10,7 +10,7 @@ import (
 
 const maxRoomLetters = 64
 
-// parseRoom accepts what a request may call a room, or nobody could ask for the default one by its name.
+// parseRoom accepts the same names as requests do. Otherwise no request could name the default room.
 func parseRoom(s string) (string, error) {
 	room, ok := CleanRoom(s)
 	if !ok {
@@ -19,23 +19,23 @@ func parseRoom(s string) (string, error) {
 	return room, nil
 }
 
-// CleanRoom brings the name of a room, in a setting or in a request, into the one form it is known by (NFKC): 1 to 64 letters,
-// digits, - and _ of any script.
+// CleanRoom brings the name of a room, in a setting or in a request, into its one form (NFKC). A name has 1 to 64 letters, digits, - and _
+// of any script.
 func CleanRoom(s string) (string, bool) {
 	if len(s) > 4*maxRoomLetters || !utf8.ValidString(s) {
 		return "", false
 	}
-	if norm.NFKC.QuickSpanString(s) < len(s) { // most are as they should be, and String takes much of a small stack
+	if norm.NFKC.QuickSpanString(s) < len(s) { // most names are normalised already, and String would make the goroutine's stack grow
 		s = norm.NFKC.String(s)
 	}
 	n := 0
 	for i, r := range s {
-		mark := unicode.IsMark(r) && i > 0 // part of the letter before it, as in Hindi or Thai
+		mark := unicode.IsMark(r) && i > 0 // a mark belongs to the letter before it, as in Hindi or Thai
 		if !mark && !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_' {
 			return "", false
 		}
 		if unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
-			return "", false // nobody could tell the room from another
+			return "", false // this character is invisible, so two different rooms would look the same
 		}
 		n++
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,16 +13,16 @@ import (
 	"unicode/utf8"
 )
 
-// value is one field of a Config seen as text. Every source of settings, the file included, hands in text, so a size is written
-// the same way everywhere.
+// value is one field of a Config as text. All sources of settings, including the file, give text, so a size is written in the same way
+// everywhere.
 type value interface {
 	kind() string     // text, list, integer, size or duration
-	set(string) error // the error says what is allowed; the caller names the key and the text
-	text() string     // what set accepts again
-	yaml() string     // the same as the file's reader accepts it
+	set(string) error // the error says what is allowed; the caller adds the key and the text
+	text() string     // a text that set accepts
+	yaml() string     // the same value as it is written in a file
 }
 
-// text is a field of words, brought into its one form by parse.
+// text is a field of text. parse checks the text and brings it into its one form.
 type text struct {
 	p     *string
 	parse func(string) (string, error)
@@ -42,7 +41,7 @@ func (t text) set(s string) error {
 	return nil
 }
 
-// list is a field of several texts, each brought into its one form by parse. As text they are separated by commas.
+// list is a field of several texts. parse checks each and brings it into its one form. As one text they are separated by commas.
 type list struct {
 	p       *[]string
 	parse   func(string) (string, error)
@@ -78,7 +77,7 @@ func (l list) set(s string) error {
 	return nil
 }
 
-// number is a field of whole numbers from min to max. A size may have a unit.
+// number is a field with a whole number from min to max. A size may have a unit.
 type number[T int | int64] struct {
 	p        *T
 	min, max T
@@ -96,7 +95,7 @@ func (n number[T]) kind() string {
 	return "integer"
 }
 
-// format writes whole MiB with the unit, everything else in bytes.
+// format writes a multiple of 1 MiB with the unit, and everything else in bytes.
 func (n number[T]) format(v T) string {
 	if n.size && v != 0 && v%mib == 0 {
 		return fmt.Sprintf("%dMiB", v/mib)
@@ -122,13 +121,13 @@ func (n number[T]) set(s string) error {
 
 func (n number[T]) want() error {
 	if n.size {
-		return fmt.Errorf("want a size from %s to %s, a whole number of bytes or one with B, KiB, MiB or GiB behind it",
+		return fmt.Errorf("want a size from %s to %s, a whole number of bytes, or one followed by B, KiB, MiB or GiB",
 			n.format(n.min), n.format(n.max))
 	}
 	return fmt.Errorf("want a whole number from %d to %d", n.min, n.max)
 }
 
-// duration is a field of time, from 1 ms to max, or 0 where zero is true.
+// duration is a field with a time from 1 ms to max. If zero is true it may also be 0.
 type duration struct {
 	p    *time.Duration
 	zero bool
@@ -155,33 +154,7 @@ func (d duration) set(s string) error {
 	return nil
 }
 
-// interval is a field of time that may be the word always, which is 0.
-type interval struct{ p *time.Duration }
-
-const always = "always"
-
-func (i interval) kind() string { return "interval" }
-func (i interval) yaml() string { return i.text() }
-
-func (i interval) text() string {
-	if *i.p == 0 {
-		return always
-	}
-	return i.p.String()
-}
-
-func (i interval) set(s string) error {
-	if s == always {
-		*i.p = 0
-		return nil
-	}
-	if err := (duration{i.p, false, time.Hour}).set(s); err != nil {
-		return fmt.Errorf("want %s, or an interval with its unit (ms, s, m) such as 1s, from 1ms to 1h", always)
-	}
-	return nil
-}
-
-// oneOf accepts the listed words only.
+// oneOf accepts only the listed words.
 func oneOf(words ...string) func(string) (string, error) {
 	return func(s string) (string, error) {
 		if !slices.Contains(words, s) {
@@ -191,7 +164,7 @@ func oneOf(words ...string) func(string) (string, error) {
 	}
 }
 
-// optional accepts an empty text as well as what parse accepts.
+// optional accepts an empty text and everything that parse accepts.
 func optional(parse func(string) (string, error)) func(string) (string, error) {
 	return func(s string) (string, error) {
 		if s == "" {
@@ -201,25 +174,30 @@ func optional(parse func(string) (string, error)) func(string) (string, error) {
 	}
 }
 
-// parseNATSURL accepts the address of a NATS server, or several with commas between them.
-func parseNATSURL(s string) (string, error) {
-	for part := range strings.SplitSeq(s, ",") {
-		u, err := url.Parse(part)
-		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
-			return "", errors.New(`want an address such as "nats://nats:4222"`)
-		}
+// parseStore accepts the stores that a history can have.
+func parseStore(s string) (string, error) {
+	if s == "nats" {
+		return "", errors.New("a history that several servers share is not there yet; want memory or embedded")
+	}
+	return oneOf("memory", "embedded")(s)
+}
+
+// parseSync accepts the only value that history.sync still has.
+func parseSync(s string) (string, error) {
+	if s != "always" {
+		return "", errors.New("history.sync is gone, because a message is on the disk before anybody sees it; want always, or remove the line")
 	}
 	return s, nil
 }
 
-// credentials is what stands before an @ in an address, its scheme apart; line ends may be among it.
+// credentials matches the user and password before the @ of an address. They may contain line ends.
 var credentials = regexp.MustCompile(`(?s)^([a-z]+://)?.*@`)
 
-// maxShown is how much of a text stands in an error, in bytes.
+// maxShown is how many bytes of a text an error shows.
 const maxShown = 300
 
-// Hidden is a text that somebody has set, as it may stand in an error: without the user and password of an address, and cut when
-// it is long.
+// Hidden returns the text of a setting as it may be shown in an error: without the user and password of an address, and cut off if it is
+// long.
 func Hidden(text string) string {
 	text = credentials.ReplaceAllString(text, "${1}***@")
 	if len(text) <= maxShown {
@@ -232,7 +210,7 @@ func Hidden(text string) string {
 	return text[:end] + "…"
 }
 
-// parsePath accepts any path; whether it can be used shows when it is.
+// parsePath accepts any path. Whether the path can be used is found when it is used.
 func parsePath(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("want the name of a folder")
@@ -240,10 +218,10 @@ func parsePath(s string) (string, error) {
 	return s, nil
 }
 
-// parseFolder accepts a path as it stands; Load looks whether it is there.
+// parseFolder accepts any text. Load checks whether the folder exists.
 func parseFolder(s string) (string, error) { return s, nil }
 
-// printable refuses what no setting can hold and what would disturb a log: bytes that are no UTF-8, and control characters.
+// printable refuses bytes that are not UTF-8 and control characters: they cannot be part of a setting, and would disturb a log.
 func printable(s string) error {
 	if !utf8.ValidString(s) {
 		return errors.New("want UTF-8")

@@ -1,7 +1,7 @@
-// Package conntest has TCP-like connections in memory: bounded buffers, half-close,
-// deadlines and partial writes, all of it durably blocking, so that testing/synctest
-// can tell when nothing moves any more. It is for tests, and must not know what the
-// bytes mean.
+// Package conntest has connections in memory for tests. Like TCP connections they have bounded
+// buffers, half-close, deadlines and partial writes. All calls that wait are durably blocking, so
+// that testing/synctest can tell when nothing happens any more. The package must not know what
+// the bytes mean.
 package conntest
 
 import (
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Pair returns two ends of a connection that holds up to capacity bytes each way.
+// Pair returns the two ends of a connection that buffers up to capacity bytes in each direction.
 func Pair(capacity int) (a, b *Conn) {
 	ab, ba := newStream(capacity), newStream(capacity)
 	a = &Conn{in: ba, out: ab, local: address(1), remote: address(2)}
@@ -25,7 +25,7 @@ func address(host byte) net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(192, 0, 2, host), Port: 4000 + int(host)}
 }
 
-// A Conn is one end. It implements net.Conn, and CloseWrite as TCP does.
+// A Conn is one end of a connection. It implements net.Conn, and CloseWrite like net.TCPConn.
 type Conn struct {
 	in, out       *stream // immutable
 	local, remote net.Addr
@@ -34,13 +34,14 @@ type Conn struct {
 // Read implements net.Conn.
 func (c *Conn) Read(b []byte) (int, error) { return c.in.read(b) }
 
-// Write implements net.Conn. Like TCP's it may take a part before its deadline ends it.
+// Write implements net.Conn. If the deadline ends it, a part of b may have been written.
 func (c *Conn) Write(b []byte) (int, error) { return c.out.write(b) }
 
-// CloseWrite lets the peer read to the end and then find io.EOF.
+// CloseWrite ends this direction. The peer can still read what has been written, and then gets
+// io.EOF.
 func (c *Conn) CloseWrite() error { return c.out.finish() }
 
-// Close implements net.Conn. What has been written can still be read by the peer.
+// Close implements net.Conn. The peer can still read what has been written.
 func (c *Conn) Close() error {
 	c.out.finish()
 	c.in.abandon()
@@ -65,15 +66,15 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.in.setDeadline(&c.i
 // SetWriteDeadline implements net.Conn.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.out.setDeadline(&c.out.writers, t) }
 
-// A stream is one direction.
+// A stream is one direction of a connection.
 type stream struct {
 	capacity int // immutable
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	changed  *sync.Cond
 	buf      []byte
-	finished bool // by the writer: what is in buf can still be read
-	gone     bool // the reader: nothing is taken any more
+	finished bool // the writer has closed the stream, and the bytes in buf can still be read
+	gone     bool // the reader has closed the stream, and nothing more can be written
 	readers  deadline
 	writers  deadline
 }
@@ -175,7 +176,7 @@ func (s *stream) setDeadline(d *deadline, t time.Time) error {
 	return nil
 }
 
-// stop forgets the timer. Called with the stream's mu held.
+// stop stops the timer. It is called with the stream's mu held.
 func (d *deadline) stop() {
 	if d.timer != nil {
 		d.timer.Stop()
@@ -183,20 +184,20 @@ func (d *deadline) stop() {
 	}
 }
 
-// A Listener hands out the far ends of connections that Dial makes.
+// A Listener accepts the connections that Dial makes.
 type Listener struct {
 	capacity int
-	accept   chan net.Conn // what Dial made; Dial sends, never closed
-	closed   chan struct{} // Close closes it
+	accept   chan net.Conn // carries the connections; Dial sends; never closed
+	closed   chan struct{} // says that the listener is closed; Close closes it
 	once     sync.Once
 }
 
-// NewListener returns a Listener for connections of that capacity.
+// NewListener returns a Listener whose connections have the given capacity; see Pair.
 func NewListener(capacity int) *Listener {
 	return &Listener{capacity: capacity, accept: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Dial connects.
+// Dial makes a connection. When Accept has taken one end, Dial returns the other end.
 func (l *Listener) Dial() (*Conn, error) {
 	ours, theirs := Pair(l.capacity)
 	select {

@@ -5,8 +5,8 @@ import "github.com/doyasa/doyasa/hub"
 // cacheBytes bounds the messages held in memory, all rooms together.
 const cacheBytes = 32 << 20
 
-// A cache holds the messages last stored or read, so that a crowd that joins reads the
-// disk once.
+// A cache holds the messages that were stored or read last, so that many members who join at once need only one read of the disk. It is
+// guarded by Journal.mu.
 type cache struct {
 	queue []cached // oldest first
 	bytes int
@@ -18,8 +18,9 @@ type cached struct {
 	size int
 }
 
+// add keeps a message in memory, unless a limit has removed it from the room meanwhile.
 func (c *cache) add(r *room, m *hub.Message) {
-	e := r.at(m.Seq)
+	e := r.keptAt(m.Seq)
 	if e == nil || e.message != nil {
 		return
 	}
@@ -30,7 +31,7 @@ func (c *cache) add(r *room, m *hub.Message) {
 		oldest := c.queue[0]
 		c.queue = c.queue[1:]
 		c.bytes -= oldest.size
-		if e := oldest.room.at(oldest.seq); e != nil {
+		if e := oldest.room.keptAt(oldest.seq); e != nil {
 			e.message = nil
 		}
 	}

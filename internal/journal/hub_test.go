@@ -12,7 +12,7 @@ import (
 // was: its history, its chain, and the ids that must be recognised, also when what they
 // repeat is no longer kept.
 func TestRetiredRoom(t *testing.T) {
-	h := hub.New(hub.Options{Journal: open(t, journal.Options{Limits: journal.Limits{Messages: 3}}), MaxRooms: 2})
+	h := hub.New(hub.Options{Journal: open(t, journal.Options{Limits: hub.Limits{Messages: 3}}), MaxRooms: 2})
 	defer h.Close()
 	publish := func(room string, n int) *hub.Message {
 		t.Helper()

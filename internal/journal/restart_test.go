@@ -1,24 +1,19 @@
 package journal
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/doyasa/doyasa/hub"
 )
 
-func openIn(t *testing.T, o Options) *Journal {
+func openIn(t *testing.T, dir string, l hub.Limits) *Journal {
 	t.Helper()
-	j, err := OpenEmbedded(o)
+	j, err := Open(Options{Dir: dir, Limits: l})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +37,14 @@ func crash(t *testing.T, dir string) string {
 	return to
 }
 
+// fewer returns how many of something a test takes: fewer when it is to be short.
+func fewer(all, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return all
+}
+
 // say appends n messages, each with an id of its own, and returns them as they came back.
 func say(t *testing.T, j *Journal, room string, from, n int) []*hub.Message {
 	t.Helper()
@@ -50,13 +53,7 @@ func say(t *testing.T, j *Journal, room string, from, n int) []*hub.Message {
 		t.Fatal(err)
 	}
 	for i := range n {
-		j.Append(room, &hub.Message{
-			At:         time.Now().UnixMilli(),
-			ID:         hub.ID{1, byte((from + i) >> 16), byte((from + i) >> 8), byte(from + i)},
-			From:       hub.Author{ID: "a", Name: "Å"},
-			Payload:    fmt.Appendf(nil, "%s %d どやさ", room, from+i),
-			Idempotent: true,
-		})
+		j.Append(room, message(room, from+i))
 	}
 	var said []*hub.Message
 	for range n {
@@ -68,6 +65,18 @@ func say(t *testing.T, j *Journal, room string, from, n int) []*hub.Message {
 	}
 	return said
 }
+
+func message(room string, n int) *hub.Message {
+	return &hub.Message{
+		At:         time.Now().UnixMilli(),
+		ID:         hub.ID{1, byte(n >> 16), byte(n >> 8), byte(n)},
+		From:       hub.Author{ID: "a", Name: "Å"},
+		Payload:    fmt.Appendf(nil, "%s %d どやさ", room, n),
+		Idempotent: true,
+	}
+}
+
+var all = hub.PageQuery{Limit: 1 << 20}
 
 func page(t *testing.T, j *Journal, room string, q hub.PageQuery) hub.Page {
 	t.Helper()
@@ -84,6 +93,18 @@ func page(t *testing.T, j *Journal, room string, q hub.PageQuery) hub.Page {
 	return a.p
 }
 
+// uncache makes the next page read the disk.
+func uncache(j *Journal) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, r := range j.rooms {
+		for i := range r.kept {
+			r.kept[i].message = nil
+		}
+	}
+	j.cache = cache{}
+}
+
 // wantLine holds an error to one line that has all parts.
 func wantLine(t *testing.T, err error, parts ...string) {
 	t.Helper()
@@ -97,30 +118,15 @@ func wantLine(t *testing.T, err error, parts ...string) {
 	}
 }
 
-var all = hub.PageQuery{Limit: 1 << 20}
-
-// stored counts what stands in the stream under a subject.
-func stored(t *testing.T, j *Journal, subject string) (n uint64) {
-	t.Helper()
-	s, err := j.js.Stream(context.Background(), j.stream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := s.Info(context.Background(), jetstream.WithSubjectFilter(subject))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.State.Subjects[subject]
-}
-
 // After a restart, orderly or not, everything is as it was: messages, chains, epoch, ids.
 func TestRestart(t *testing.T) {
 	rooms := []string{"r", "部屋-1", "=e3", "a.b *>"}
 	for _, killed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("killed %v", killed), func(t *testing.T) {
 			dir := t.TempDir()
-			j := openIn(t, Options{Dir: dir, Limits: Limits{Messages: 100}})
-			for i := range 30 { // the rooms take turns, so their numbers are not consecutive
+			limits := hub.Limits{Messages: 100}
+			j := openIn(t, dir, limits)
+			for i := range 30 { // the rooms take turns, so that the places of one are not consecutive
 				for _, r := range rooms {
 					say(t, j, r, i*10, 10)
 				}
@@ -138,7 +144,7 @@ func TestRestart(t *testing.T) {
 			} else {
 				stop(t, j)
 			}
-			j = openIn(t, Options{Dir: dir, Limits: Limits{Messages: 100}})
+			j = openIn(t, dir, limits)
 			defer stop(t, j)
 			for _, r := range rooms {
 				got := page(t, j, r, all)
@@ -146,81 +152,34 @@ func TestRestart(t *testing.T) {
 					t.Errorf("room %s: %d messages, first %d, floor %d, head %d; want %d, %d, %d, %d", r, len(got.Messages), got.First, got.Floor,
 						got.Head, len(before[r].Messages), before[r].First, before[r].Floor, before[r].Head)
 				}
-				if got.Messages[0].Prev != got.Floor {
-					t.Errorf("room %s: the oldest message's Prev is %d, want the floor %d", r, got.Messages[0].Prev, got.Floor)
-				}
 				o, err := j.Open(r, func(hub.Entry) {})
 				if err != nil || !reflect.DeepEqual(o.Recent, ids[r]) || len(o.Recent) != 300 {
 					t.Errorf("room %s: %d ids known, want %d; %v", r, len(o.Recent), len(ids[r]), err)
 				}
 				if next := say(t, j, r, 300, 1)[0]; next.Prev != before[r].Head || next.Seq <= next.Prev {
-					t.Errorf("room %s: Seq %d, Prev %d behind %d", r, next.Seq, next.Prev, before[r].Head)
+					t.Errorf("room %s: Seq %d, Prev %d after %d", r, next.Seq, next.Prev, before[r].Head)
 				}
 			}
 		})
 	}
 }
 
-// Whatever step of a trim is the last one, the room that comes back is the same.
-func TestCrashWithinTrim(t *testing.T) {
-	dir := t.TempDir()
-	limits := Limits{Messages: 50}
-	j := openIn(t, Options{Dir: dir, Limits: limits})
-	defer j.Stop()
-	say(t, j, "r", 0, 110) // hides 60, too few to trim
-	j.mu.Lock()
-	r := j.index.rooms["r"]
-	plan := r.planTrim()
-	hidden := r.hidden
-	j.mu.Unlock()
-	if hidden != 60 {
-		t.Fatalf("%d hidden, want 60", hidden)
-	}
-	want := page(t, j, "r", all)
-	check := func(step string, kept uint64) {
-		t.Helper()
-		k := openIn(t, Options{Dir: crash(t, dir), Limits: limits})
-		defer stop(t, k)
-		if got := page(t, k, "r", all); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: first %d, floor %d, %d messages; want %d, %d, %d", step, got.First, got.Floor, len(got.Messages), want.First, want.Floor, len(want.Messages))
-		}
-		if n := stored(t, k, messageSubject("r")); n != kept {
-			t.Errorf("%s: %d messages in the stream, want %d", step, n, kept)
-		}
-		o, _ := k.Open("r", func(hub.Entry) {})
-		if len(o.Recent) != 110 {
-			t.Errorf("%s: %d ids known, want 110", step, len(o.Recent))
-		}
-	}
-	check("before", 110)
-	if err := j.append([]record{{trimSubject("r"), appendTrim(nil, "r", plan)}}); err != nil {
-		t.Fatal(err)
-	}
-	check("recorded", 110)
-	j.purge(messageSubject("r"), plan.floor-20)
-	check("half purged", 70)
-	j.purge(messageSubject("r"), plan.floor)
-	check("purged", 50)
-}
-
-// A room of which everything has grown too old keeps its place in the order, and no
-// word of it stays on disk.
+// A room of which everything has grown too old keeps its place in the order, and is empty after a restart, too.
 func TestAge(t *testing.T) {
 	dir := t.TempDir()
-	o := Options{Dir: dir, Limits: Limits{MaxAge: time.Hour}}
-	j := openIn(t, o)
+	limits := hub.Limits{MaxAge: time.Hour}
+	j := openIn(t, dir, limits)
 	last := say(t, j, "r", 0, 10)[9].Seq
 	j.mu.Lock()
-	for i := range j.index.rooms["r"].kept {
-		j.index.rooms["r"].kept[i].at -= 2 * time.Hour.Milliseconds()
+	for i := range j.rooms["r"].kept {
+		j.rooms["r"].kept[i].at -= 2 * time.Hour.Milliseconds()
 	}
 	j.mu.Unlock()
-	j.clean()
-	if n := stored(t, j, messageSubject("r")); n != 0 {
-		t.Errorf("%d old messages on disk, want none", n)
+	if p := page(t, j, "r", all); len(p.Messages) != 0 {
+		t.Errorf("a page has %d messages that are too old", len(p.Messages))
 	}
-	stop(t, j)
-	j = openIn(t, o)
+	stop(t, j) // stores the trim
+	j = openIn(t, dir, hub.Limits{})
 	defer stop(t, j)
 	if p := page(t, j, "r", all); p.Head != last || p.Floor != last || p.First != 0 {
 		t.Errorf("%+v, want an empty room at %d", p, last)
@@ -230,83 +189,139 @@ func TestAge(t *testing.T) {
 	}
 }
 
-// What the rooms hold is bounded together, and what they take on disk as well.
+// What the rooms hold is bounded together, and so is what they take on the disk.
 func TestTotal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test-all runs this test")
+	}
 	const total = 1 << 20
-	j := openIn(t, Options{Dir: t.TempDir(), Sync: time.Hour, Limits: Limits{TotalBytes: total}})
+	j := openIn(t, t.TempDir(), hub.Limits{TotalBytes: total})
 	defer stop(t, j)
 	say(t, j, "quiet", 0, 10)
-	for i := range 40 {
+	for i := range fewer(60, 5) {
 		say(t, j, "loud", i*1000, 1000)
 		say(t, j, "louder", i*1000, 1000)
-		if s := j.Stats(); s.Bytes > total || s.DiskBytes > 32*total {
+		if s := j.Stats(); s.Bytes > total {
 			t.Fatalf("%+v, want at most %d bytes", s, total)
 		}
 	}
 	if p := page(t, j, "quiet", all); len(p.Messages) != 10 {
 		t.Errorf("the quiet room has %d messages left, want its 10", len(p.Messages))
 	}
-	t.Logf("%+v", j.Stats())
 }
 
-// An id that is neither young nor among the last 100,000 of its room is forgotten, on
-// disk as well; one that is, is not.
+// A trim of very many messages at once is stored, and so is what comes after it, also after a restart.
+func TestTrimOfManyMessages(t *testing.T) {
+	dir := t.TempDir()
+	j := openIn(t, dir, hub.Limits{})
+	n := fewer(20, 5) * 1000
+	for i := 0; i < n; i += 1000 {
+		say(t, j, "r", i, 1000)
+	}
+	stop(t, j)
+	j = openIn(t, dir, hub.Limits{Messages: 10})
+	say(t, j, "r", n, 1)
+	stop(t, j)
+	j = openIn(t, dir, hub.Limits{})
+	defer stop(t, j)
+	if p := page(t, j, "r", all); len(p.Messages) != 10 {
+		t.Errorf("%d messages after a trim and a restart, want 10", len(p.Messages))
+	}
+	o, err := j.Open("r", func(hub.Entry) {})
+	if err != nil || len(o.Recent) != n+1 {
+		t.Errorf("%d ids known, want all %d; %v", len(o.Recent), n+1, err)
+	}
+}
+
+// Numbers are times, and a clock that is set back does not make one be given again.
+func TestNumbers(t *testing.T) {
+	dir := t.TempDir()
+	j := openIn(t, dir, hub.Limits{})
+	before := uint64(time.Now().UnixMicro())
+	first := say(t, j, "r", 0, 1)[0]
+	if first.Seq < before || first.Seq > uint64(time.Now().UnixMicro()) {
+		t.Errorf("the first message has the number %d, want the time in microseconds, %d", first.Seq, before)
+	}
+	j.mu.Lock()
+	ahead := uint64(time.Now().Add(time.Hour).UnixMicro())
+	j.last = ahead // as if the clock had been an hour ahead
+	j.mu.Unlock()
+	if m := say(t, j, "r", 1, 1)[0]; m.Seq != ahead+1 {
+		t.Errorf("number %d after %d", m.Seq, ahead)
+	}
+	stop(t, j)
+	j = openIn(t, dir, hub.Limits{})
+	defer stop(t, j)
+	if m := say(t, j, "r", 2, 1)[0]; m.Seq <= ahead+1 {
+		t.Errorf("number %d after a restart, want more than %d", m.Seq, ahead+1)
+	}
+}
+
+// A tail that was lost, as with a copy that was put back, does not make a number be given again.
+func TestNumbersOfALostTail(t *testing.T) {
+	dir := t.TempDir()
+	j := openIn(t, dir, hub.Limits{})
+	say(t, j, "r", 0, 5)
+	stop(t, j)
+	copied := crash(t, dir)
+	j = openIn(t, dir, hub.Limits{})
+	given := make(map[uint64]bool)
+	for _, m := range say(t, j, "r", 5, 20) {
+		given[m.Seq] = true
+	}
+	stop(t, j)
+	j = openIn(t, copied, hub.Limits{})
+	defer stop(t, j)
+	for _, m := range say(t, j, "r", 100, 20) {
+		if given[m.Seq] {
+			t.Errorf("number %d is given a second time", m.Seq)
+		}
+	}
+}
+
+// An id that is neither young nor among the last 100,000 of its room is forgotten; and there is a bound for all rooms together.
 func TestForget(t *testing.T) {
+	j := openIn(t, t.TempDir(), hub.Limits{})
+	defer stop(t, j)
 	now := time.Now()
-	old := now.Add(-2 * hub.RecentAge).UnixMilli()
-	gone := func(n int, at int64) []hub.Stored { return slices.Repeat([]hub.Stored{{At: at}}, n) }
-	for _, c := range []struct {
-		name  string
-		trims []trimmed
-		want  uint64
+	old, young := now.Add(-2*hub.RecentAge).UnixMilli(), now.UnixMilli()
+	fill := func(n int, at int64) *room {
+		r := &room{name: "x", journal: j}
+		for i := range n {
+			r.gone = append(r.gone, entry{seq: uint64(i + 1), at: at, id: hub.ID{1}, pos: j.base})
+		}
+		j.known += n
+		return r
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	cases := []struct {
+		n    int
+		at   int64
+		want int
 	}{
-		{"few and old", []trimmed{{1, gone(10, old)}, {2, gone(10, old)}}, 0},
-		{"many and old", []trimmed{{1, gone(10, old)}, {2, gone(10, old)}, {3, gone(hub.RecentIDs, old)}}, 2},
-		{"just as many", []trimmed{{1, gone(10, old)}, {2, gone(hub.RecentIDs-1, old)}}, 0},
-		{"many and young", []trimmed{{1, gone(10, now.UnixMilli())}, {2, gone(hub.RecentIDs, now.UnixMilli())}}, 0},
-		{"the newest has the floor", []trimmed{{1, gone(2*hub.RecentIDs, old)}}, 0},
-	} {
-		r := &room{trims: c.trims}
-		if got := r.forget(now); got != c.want {
-			t.Errorf("%s: forgets up to %d, want %d", c.name, got, c.want)
+		{10, old, 10},
+		{hub.RecentIDs + 7, old, hub.RecentIDs},
+		{hub.RecentIDs + 7, young, hub.RecentIDs + 7},
+	}
+	for _, c := range cases[:fewer(3, 2)] {
+		r := fill(c.n, c.at)
+		r.forgetOld(now)
+		if len(r.gone) != c.want {
+			t.Errorf("%d ids left of %d, want %d", len(r.gone), c.n, c.want)
 		}
+		j.known -= len(r.gone)
 	}
-}
-
-// The options of an embedded server that would be ignored without a word.
-func TestServerOptions(t *testing.T) {
-	j := openIn(t, Options{Dir: filepath.Join(t.TempDir(), "data"), Sync: 7 * time.Second, MessageBytes: 2 << 20})
-	defer stop(t, j)
-	e := j.store.(*embedded)
-	c := e.server.JetStreamConfig()
-	if c.MaxStore != 1<<50 || c.MaxMemory != 1<<20 || c.SyncInterval != 7*time.Second || c.SyncAlways {
-		t.Errorf("%+v", c)
+	if testing.Short() {
+		return
 	}
-	if e.server.Addr() != nil {
-		t.Errorf("the embedded server listens on %v", e.server.Addr())
+	a, b := fill(hub.RecentTotal, young), fill(1000, young)
+	j.rooms["a"], j.rooms["b"] = a, b
+	j.forgetTooMany()
+	if len(a.gone)+len(b.gone) > hub.RecentTotal {
+		t.Errorf("%d ids of all rooms, want at most %d", len(a.gone)+len(b.gone), hub.RecentTotal)
 	}
-	if got := j.nc.MaxPayload(); got < 2<<20 {
-		t.Errorf("MaxPayload %d, want at least a message of 2 MiB", got)
-	}
-	if info, err := os.Stat(e.dir); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("the folder is %v, %v: others can read it", info.Mode(), err)
-	}
-}
-
-// A message that no record can hold is refused by itself; what is around it is stored.
-func TestTooLarge(t *testing.T) {
-	j := openIn(t, Options{Dir: t.TempDir(), MessageBytes: 1000})
-	defer stop(t, j)
-	back := make(chan hub.Entry, 5) // deliver sends, never closed
-	if _, err := j.Open("r", func(e hub.Entry) { back <- e }); err != nil {
-		t.Fatal(err)
-	}
-	for _, size := range []int{10, 1000, 100_000, 10, 100_000} {
-		j.Append("r", &hub.Message{Payload: make([]byte, size), At: 1})
-	}
-	for range 5 {
-		if e := <-back; (e.Err != nil) != (len(e.Message.Payload) == 100_000) {
-			t.Errorf("%d bytes: %v", len(e.Message.Payload), e.Err)
-		}
-	}
+	delete(j.rooms, "a")
+	delete(j.rooms, "b")
+	clear(j.due)
 }

@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,64 +40,182 @@ func tmpfs(t *testing.T, size string) string {
 	return dir
 }
 
-// A full disk: what cannot be stored is refused, each message with one answer; the
-// operator is told once; what was stored can be read, now and after a restart with space.
-func TestFullDisk(t *testing.T) {
-	for _, sync := range []time.Duration{0, time.Second} {
-		dir := tmpfs(t, "1m")
-		reports := make(chan error, 100) // Report sends, never closed
-		j := openIn(t, Options{Dir: dir, Sync: sync, Report: func(err error) { reports <- err }})
-		back := make(chan hub.Entry, 10_000) // deliver sends, never closed
-		if _, err := j.Open("r", func(e hub.Entry) { back <- e }); err != nil {
-			t.Fatal(err)
-		}
-		var stored []uint64
-		refused := 0
-		for refused < 5 {
-			j.Append("r", &hub.Message{Payload: make([]byte, 5000), At: time.Now().UnixMilli()})
-			switch e := <-back; {
-			case e.Err == nil && refused > 0:
-				t.Fatal("stored after a refusal, with a hole in what is known")
-			case e.Err == nil:
-				stored = append(stored, e.Message.Seq)
-			case !errors.Is(e.Err, hub.ErrUnavailable):
-				t.Fatalf("refused with %v, want ErrUnavailable", e.Err)
-			default:
-				refused++
-			}
-		}
-		if len(stored) < 100 {
-			t.Errorf("%d messages of 5 kB in 1 MiB, want more", len(stored))
-		}
-		wantLine(t, <-reports, dir, "disk is full", "make space")
-		if n := len(reports); n > 0 {
-			t.Errorf("%d more reports, want one: %v", n, <-reports)
-		}
-		check := func(j *Journal) {
-			j.mu.Lock()
-			for i := range j.index.rooms["r"].kept {
-				j.index.rooms["r"].kept[i].message = nil // from the disk
-			}
-			j.mu.Unlock()
-			var got []uint64
-			for _, m := range page(t, j, "r", all).Messages {
-				got = append(got, m.Seq)
-			}
-			// One that was refused may have been stored all the same.
-			if len(got) < len(stored) || !slices.Equal(got[:len(stored)], stored) {
-				t.Errorf("%d messages, want the %d that were stored", len(got), len(stored))
-			}
-		}
-		check(j)
-		j.Stop()
-		if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=20m"); err != nil {
-			t.Fatal(err)
-		}
-		j = openIn(t, Options{Dir: dir})
-		check(j)
-		say(t, j, "r", 0, 100)
-		stop(t, j)
+func remount(t *testing.T, dir string, flags uintptr, data string) {
+	t.Helper()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|flags, data); err != nil {
+		t.Fatal(err)
 	}
+}
+
+// sender says one message after the other and counts what becomes of them.
+type sender struct {
+	journal *Journal
+	back    chan hub.Entry // deliver sends, never closed
+	said    int
+	stored  []uint64
+}
+
+func newSender(t *testing.T, j *Journal) *sender {
+	t.Helper()
+	s := &sender{journal: j, back: make(chan hub.Entry, 1)}
+	if _, err := j.Open("r", func(e hub.Entry) { s.back <- e }); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *sender) say(bytes int) error {
+	m := message("r", s.said)
+	m.Payload = append(m.Payload, make([]byte, bytes)...)
+	s.said++
+	s.journal.Append("r", m)
+	e := <-s.back
+	if e.Err == nil {
+		s.stored = append(s.stored, e.Message.Seq)
+	}
+	return e.Err
+}
+
+// check holds the journal to what was stored, read from the disk.
+func (s *sender) check(t *testing.T, j *Journal) {
+	t.Helper()
+	uncache(j)
+	got := make(map[uint64]bool)
+	for _, m := range page(t, j, "r", all).Messages {
+		got[m.Seq] = true
+	}
+	for _, seq := range s.stored {
+		if !got[seq] {
+			t.Fatalf("message %d was acknowledged and is not there; %d of %d are", seq, len(got), len(s.stored))
+		}
+	}
+}
+
+// A full disk: what cannot be stored is refused, the operator is told once, and what was stored can be read; when there is space
+// again, everything goes on by itself. The store starts and is exported on a full disk, too.
+func TestFullDisk(t *testing.T) {
+	dir := tmpfs(t, "1m")
+	reports := make(chan error, 100) // Report sends, never closed
+	mended := make(chan struct{}, 1) // Mended sends, never closed
+	o := Options{Dir: dir, Report: func(err error) { reports <- err }, Mended: func() { mended <- struct{}{} }}
+	j, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSender(t, j)
+	for refused := 0; refused < 5; {
+		if err := s.say(5000); err != nil {
+			refused++
+			if !errors.Is(err, hub.ErrUnavailable) {
+				t.Fatalf("refused with %v, want ErrUnavailable", err)
+			}
+		}
+	}
+	if len(s.stored) < 100 {
+		t.Errorf("%d messages of 5 kB in 1 MiB, want more", len(s.stored))
+	}
+	wantLine(t, <-reports, dir, "the disk is full")
+	if n := len(reports); n > 0 {
+		t.Errorf("%d more reports, want one: %v", n, <-reports)
+	}
+	s.check(t, j)
+	if !j.Stats().Failed {
+		t.Error("the figures do not say that nothing is stored")
+	}
+	stop(t, j)
+	if err := os.WriteFile(filepath.Join(dir, "other"), make([]byte, 1<<20), 0o600); err == nil {
+		t.Fatal("the disk is not full")
+	}
+	var dump bytes.Buffer
+	if n, err := Export(dir, &dump, false); n < len(s.stored) || err != nil {
+		t.Errorf("an export from a full disk has %d messages and %v, want %d", n, err, len(s.stored))
+	}
+	if j, err = Open(o); err != nil {
+		t.Fatalf("no start on a full disk: %v", err)
+	}
+	defer stop(t, j)
+	s.journal = j
+	if _, err := j.Open("r", func(e hub.Entry) { s.back <- e }); err != nil {
+		t.Fatal(err)
+	}
+	s.check(t, j)
+	if s.say(5000) == nil {
+		t.Fatal("stored although the disk is full")
+	}
+	remount(t, dir, 0, "size=20m")
+	if err := s.say(5000); err != nil {
+		t.Fatalf("with space again: %v", err)
+	}
+	if j.Stats().Failed {
+		t.Error("the figures do not say that messages are stored again")
+	}
+	wantLine(t, <-reports, "the disk is full")
+	<-mended
+	s.check(t, j)
+}
+
+// The health check of a room that nobody speaks in finds out that the disk takes messages again.
+func TestProbeFindsSpace(t *testing.T) {
+	dir := tmpfs(t, "1m")
+	j := openIn(t, dir, hub.Limits{})
+	defer stop(t, j)
+	s := newSender(t, j)
+	for s.say(5000) == nil {
+	}
+	probe := make(chan hub.Entry, 1) // deliver sends, never closed
+	if _, err := j.Open("probe", func(e hub.Entry) { probe <- e }); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() error {
+		j.Append("probe", &hub.Message{Transient: true})
+		return (<-probe).Err
+	}
+	if ask() == nil {
+		t.Error("the probe is answered as if messages were stored")
+	}
+	remount(t, dir, 0, "size=20m")
+	deadline := time.Now().Add(time.Minute)
+	for ask() != nil {
+		if time.Now().After(deadline) {
+			t.Fatal("the probe does not find the space")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// Descriptors that run out for a while end nothing.
+func TestNoDescriptors(t *testing.T) {
+	j, err := Open(Options{Dir: t.TempDir(), SegmentBytes: 1}) // each batch needs a new file
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, j)
+	s := newSender(t, j)
+	if err := s.say(10); err != nil {
+		t.Fatal(err)
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 3
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	err = s.say(10)
+	if err2 := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err2 != nil {
+		t.Fatal(err2)
+	}
+	if !errors.Is(err, hub.ErrUnavailable) {
+		t.Fatalf("without a descriptor: %v, want ErrUnavailable", err)
+	}
+	for range 3 {
+		if err := s.say(10); err != nil {
+			t.Fatalf("with descriptors again: %v", err)
+		}
+	}
+	s.check(t, j)
 }
 
 // From the first byte on there is no space.
@@ -106,27 +224,73 @@ func TestFullFromTheStart(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "other"), make([]byte, 2<<20), 0o600); err == nil {
 		t.Fatal("the disk is not full")
 	}
-	_, err := OpenEmbedded(Options{Dir: filepath.Join(dir, "data")})
-	wantLine(t, err, dir, "disk is full", "make space")
+	_, err := Open(Options{Dir: filepath.Join(dir, "data")})
+	wantLine(t, err, dir, "the disk is full")
 }
 
+// A read-only disk: a server cannot start, and everything can be exported.
 func TestReadOnly(t *testing.T) {
 	dir := tmpfs(t, "10m")
-	j := openIn(t, Options{Dir: dir})
+	j := openIn(t, dir, hub.Limits{})
 	say(t, j, "r", 0, 10)
 	stop(t, j)
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
-		t.Fatal(err)
-	}
-	_, err := OpenEmbedded(Options{Dir: dir})
+	remount(t, dir, syscall.MS_RDONLY, "")
+	_, err := Open(Options{Dir: dir})
 	wantLine(t, err, dir, "read-only", "mount it writable")
+	for _, salvage := range []bool{false, true} {
+		if n, err := Export(dir, new(bytes.Buffer), salvage); n != 10 || err != nil {
+			t.Errorf("Export, salvage %v = %d, %v; want 10", salvage, n, err)
+		}
+	}
 }
 
-// Who is not root and not the owner is told who is, and how to change that. This test
-// runs itself again as somebody else.
+// The folder may be a symbolic link, and strange things in it are left alone.
+func TestStrangeFolder(t *testing.T) {
+	base := t.TempDir()
+	dir, link := filepath.Join(base, "real"), filepath.Join(base, "link")
+	if err := os.MkdirAll(filepath.Join(dir, "lost+found"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", filepath.Join(dir, "dangling")); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	if err := os.WriteFile(filepath.Join(dir, "notes.seg"), []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		j := openIn(t, link, hub.Limits{})
+		say(t, j, "r", n*10, 10)
+		stop(t, j)
+	}
+	j := openIn(t, link, hub.Limits{})
+	defer stop(t, j)
+	if p := page(t, j, "r", all); len(p.Messages) != 30 {
+		t.Errorf("%d messages, want 30", len(p.Messages))
+	}
+}
+
+// A folder that a version before the first release has written is refused.
+func TestOldFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, oldStore, "$G", "streams"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(Options{Dir: dir})
+	wantLine(t, err, dir, "before the first release", "move the folder away")
+}
+
+// Somebody who is not root and not the owner is told who is, and how to change that. This test runs itself again as somebody else.
 func TestForeign(t *testing.T) {
 	if dir := os.Getenv("JOURNAL_FOREIGN"); dir != "" {
-		j, err := OpenEmbedded(Options{Dir: dir})
+		j, err := Open(Options{Dir: dir})
 		if err == nil {
 			j.Stop()
 			return
@@ -144,19 +308,18 @@ func TestForeign(t *testing.T) {
 		}
 	}
 	used := filepath.Join(base, "used")
-	j := openIn(t, Options{Dir: used})
+	j := openIn(t, used, hub.Limits{})
 	say(t, j, "r", 0, 1)
 	stop(t, j)
 	inner := filepath.Join(base, "inner")
 	if err := os.CopyFS(inner, os.DirFS(used)); err != nil {
 		t.Fatal(err)
 	}
-	filepath.WalkDir(inner, func(name string, d fs.DirEntry, err error) error {
-		if d.IsDir() || !strings.HasSuffix(name, ".blk") {
-			return os.Chown(name, 12345, 12345)
+	for _, name := range []string{inner, filepath.Join(inner, lockName), filepath.Join(inner, "confirmed")} {
+		if err := os.Chown(name, 12345, 12345); err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
+	}
 	program := filepath.Join(base, "test")
 	if err := os.Link(os.Args[0], program); err != nil {
 		b, _ := os.ReadFile(os.Args[0])
@@ -164,7 +327,7 @@ func TestForeign(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for dir, owner := range map[string]string{used: "user 0", filepath.Join(base, "new"): "user 0", inner: "user 0 (" + inner + "/jetstream"} {
+	for dir, owner := range map[string]string{used: "user 0", filepath.Join(base, "new"): "user 0", inner: "user 0 (" + inner + "/0"} {
 		c := exec.Command(program, "-test.run=^TestForeign$")
 		c.Env = append(os.Environ(), "JOURNAL_FOREIGN="+dir)
 		c.Dir = "/"
@@ -182,73 +345,72 @@ func TestForeign(t *testing.T) {
 // Two processes never use one folder.
 func TestLocked(t *testing.T) {
 	dir := t.TempDir()
-	j := openIn(t, Options{Dir: dir})
-	_, err := OpenEmbedded(Options{Dir: dir})
+	j := openIn(t, dir, hub.Limits{})
+	_, err := Open(Options{Dir: dir})
 	wantLine(t, err, dir, "another doyasa is using it")
 	say(t, j, "r", 0, 1)
 	stop(t, j)
-	stop(t, openIn(t, Options{Dir: dir}))
+	stop(t, openIn(t, dir, hub.Limits{}))
 }
 
-// Whatever is cut off or flipped in a stored block: the store is refused with a line
-// that says so, also the second time, or what it shows is exactly what was stored.
+// Whatever is cut off or flipped: the store is refused with a line that says so, also the second time and also after a kill, or what it
+// shows is exactly what was stored; and salvage gives all that can be read.
 func TestDamage(t *testing.T) {
-	dir := t.TempDir()
-	j := openIn(t, Options{Dir: dir, Limits: Limits{Messages: 200}})
-	say(t, j, "r", 0, 300)
-	say(t, j, "s", 0, 10)
-	want := page(t, j, "r", all)
-	stop(t, j)
-	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "msgs", "*.blk"))
-	if err != nil || len(blocks) != 1 {
-		t.Fatalf("blocks %v, %v", blocks, err)
-	}
-	block, err := filepath.Rel(dir, blocks[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole, err := os.ReadFile(blocks[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused := 0
-	try := func(what string, b []byte) {
-		t.Helper()
-		copied := crash(t, dir)
-		if err := os.WriteFile(filepath.Join(copied, block), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		for range 2 {
-			j, err := OpenEmbedded(Options{Dir: copied, Limits: Limits{Messages: 200}})
-			if err != nil {
-				wantLine(t, err, copied, "damaged", "doyasa export --salvage")
-				refused++
-				salvaged(t, copied, want)
-				continue
-			}
-			j.mu.Lock()
-			for i := range j.index.rooms["r"].kept {
-				j.index.rooms["r"].kept[i].message = nil // from the disk
-			}
-			j.mu.Unlock()
-			got := page(t, j, "r", all)
-			if got.Head != want.Head || got.Floor != want.Floor || len(got.Messages) != len(want.Messages) {
-				t.Errorf("%s: opened with %d messages up to %d, want %d up to %d", what, len(got.Messages), got.Head, len(want.Messages), want.Head)
-			}
+	for _, killed := range []bool{false, true} {
+		dir := t.TempDir()
+		j := openIn(t, dir, hub.Limits{Messages: 200})
+		say(t, j, "r", 0, 300)
+		say(t, j, "s", 0, 10)
+		want := page(t, j, "r", all)
+		if killed {
+			dir = crash(t, dir)
+			defer stop(t, j)
+		} else {
 			stop(t, j)
 		}
-	}
-	n := len(whole)
-	for _, at := range []int{0, 4, 5, 21, 100, n / 3, n / 2, 2 * n / 3, n - 200, n - 9, n - 1} {
-		flipped := slices.Clone(whole)
-		flipped[at] ^= 0x10
-		try("flipped", flipped)
-	}
-	for _, size := range []int{0, 1, 100, n / 3, n / 2, n - 200, n - 1} {
-		try("cut", whole[:size])
-	}
-	if refused < 20 {
-		t.Errorf("%d refusals of 36 starts with a damaged block", refused)
+		segments, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+		if err != nil || len(segments) != 1 {
+			t.Fatalf("segments %v, %v", segments, err)
+		}
+		whole, err := os.ReadFile(segments[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		try := func(what string, b []byte) {
+			t.Helper()
+			copied := crash(t, dir)
+			if err := os.WriteFile(filepath.Join(copied, filepath.Base(segments[0])), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				_, err := Open(Options{Dir: copied, Limits: hub.Limits{Messages: 200}})
+				if err == nil {
+					t.Fatalf("%s: opened", what)
+				}
+				wantLine(t, err, copied, "damaged", "doyasa export --salvage")
+				salvaged(t, copied, want)
+			}
+		}
+		n := len(whole)
+		for i, at := range []int{0, 4, 5, 21, 100, n / 3, n / 2, 2 * n / 3, n - 200, n - 9, n - 1} {
+			if i%fewer(1, 3) > 0 {
+				continue
+			}
+			flipped := slices.Clone(whole)
+			flipped[at] ^= 0x10
+			try("flipped", flipped)
+		}
+		for i, size := range []int{0, 1, 100, n / 3, n / 2, n - 200, n - 1} {
+			if i%fewer(1, 3) > 0 {
+				continue
+			}
+			try("cut", whole[:size])
+		}
+		for at := 0; at < n; at += 4096 * fewer(1, 5) {
+			zeroed := slices.Clone(whole)
+			clear(zeroed[at:min(n, at+4096)])
+			try("zeroed", zeroed)
+		}
 	}
 }
 
@@ -256,7 +418,7 @@ func TestDamage(t *testing.T) {
 func salvaged(t *testing.T, dir string, was hub.Page) {
 	t.Helper()
 	var b bytes.Buffer
-	n, err := Export(Options{Dir: dir}, &b, true)
+	n, err := Export(dir, &b, true)
 	if err == nil {
 		t.Error("a damaged store is salvaged without a word of that")
 	}
@@ -279,63 +441,41 @@ func salvaged(t *testing.T, dir string, was hub.Page) {
 	}
 }
 
-// A store of another layout is refused before anything is read.
-func TestLayout(t *testing.T) {
+// What is not kept leaves the disk, although ids are remembered, and everything is there after a restart.
+func TestDiskIsFreed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test-all runs this test")
+	}
 	dir := t.TempDir()
-	j := openIn(t, Options{Dir: dir})
-	s, err := j.js.Stream(t.Context(), j.stream)
+	limits := hub.Limits{Messages: 100}
+	n := fewer(4000, 500)
+	j, err := Open(Options{Dir: dir, Limits: limits, SegmentBytes: int64(n) << 11})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := s.CachedInfo().Config
-	c.Metadata[metaLayout] = "2"
-	if _, err := j.js.UpdateStream(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	stop(t, j)
-	_, err = OpenEmbedded(Options{Dir: dir})
-	wantLine(t, err, dir, `layout "2"`, "layout 1", "doyasa export")
-}
-
-// A power cut can take what was written last and leave the server's memory of it: those
-// messages were never acknowledged, the store opens without them, and stays accounted for.
-func TestPowerCut(t *testing.T) {
-	dir := t.TempDir()
-	j := openIn(t, Options{Dir: dir})
-	said := say(t, j, "r", 0, 100)
-	stop(t, j)
-	before := crash(t, dir)
-	j = openIn(t, Options{Dir: dir})
-	say(t, j, "r", 100, 10)
-	stop(t, j)
-	const msgs = "jetstream/$G/streams/" + streamName + "/msgs"
-	b, err := os.ReadFile(filepath.Join(dir, msgs, "index.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(before, msgs, "index.db"), b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 3 {
-		j := openIn(t, Options{Dir: before})
-		if got := page(t, j, "r", all).Messages; len(got) != 100+i {
-			t.Errorf("start %d: %d messages, want %d", i, len(got), 100+i)
+	s := newSender(t, j)
+	for range n {
+		if err := s.say(10_000); err != nil {
+			t.Fatal(err)
 		}
-		if m := say(t, j, "r", 200+i, 1)[0]; m.Prev < said[99].Seq || m.Seq <= m.Prev {
-			t.Errorf("start %d: Seq %d, Prev %d", i, m.Seq, m.Prev)
-		}
-		stop(t, j)
 	}
-}
-
-// A room of which nothing is left, not even the record of a trim, is missed.
-func TestLostRoom(t *testing.T) {
-	dir := t.TempDir()
-	j := openIn(t, Options{Dir: dir})
-	say(t, j, "s", 0, 10)
-	say(t, j, "r", 0, 10)
-	j.purge(messageSubject("s"), 10)
+	deadline := time.Now().Add(time.Minute)
+	for j.Stats().DiskBytes > int64(n)<<12+(2<<20) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d MiB on the disk for 1 MiB of messages", j.Stats().DiskBytes>>20)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	want := page(t, j, "r", all)
 	stop(t, j)
-	_, err := OpenEmbedded(Options{Dir: dir})
-	wantLine(t, err, "damaged", "10 are missing", dir)
+	j = openIn(t, dir, limits)
+	defer stop(t, j)
+	uncache(j)
+	if got := page(t, j, "r", all); len(got.Messages) != 100 || got.Head != want.Head || got.Floor != want.Floor {
+		t.Errorf("%d messages after a restart, want 100", len(got.Messages))
+	}
+	o, err := j.Open("r", func(hub.Entry) {})
+	if err != nil || len(o.Recent) != n {
+		t.Errorf("%d ids known after a restart, want %d; %v", len(o.Recent), n, err)
+	}
 }

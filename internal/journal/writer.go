@@ -1,58 +1,48 @@
 package journal
 
 import (
-	"context"
-	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/doyasa/doyasa/hub"
 )
 
 const (
-	// A batch is published without waiting in between, and synced once.
+	// The largest batch, in messages and in bytes. A batch is stored with one sync.
 	batchMessages = 1024
 	batchBytes    = 4 << 20
-	// ackTimeout is how long a store that says nothing is waited for; ackGrace how long
-	// one that has reported a fault.
-	ackTimeout = 30 * time.Second
-	ackGrace   = time.Second
-	// trimAtOnce is how many rooms the janitor trims before it looks at what has been said.
-	trimAtOnce = 64
-	// janitorEvery is how often rooms are looked at in which nothing is said.
+	// trimAfter is how many messages and ids must have left the state of a room before a trim is stored for them. trimsPerBatch is the
+	// largest number of trims that are stored with one batch.
+	trimAfter     = 64
+	trimsPerBatch = 64
+	// janitorEvery is the time between two calls of clean, which applies limits to rooms without new messages as well.
 	janitorEvery = 30 * time.Second
+	// tryEvery is the shortest time between two trials of a disk that has failed, when nothing but health checks asks for them.
+	// triedBytes is the largest size of such a trial.
+	tryEvery   = time.Second
+	triedBytes = 64 << 10
 )
 
-var errOrder = errors.New("the store gave another position than was due: something else writes to it")
-
-// errTooLarge refuses one message, and is no failure of the store.
-var errTooLarge = errors.New("the message is larger than the store takes")
-
-func (j *Journal) tooLarge(m *hub.Message) bool {
-	return int64(len(m.Payload)+len(m.From.ID)+len(m.From.Name)+recordOverhead) > j.nc.MaxPayload()
-}
-
-// write is the writer goroutine: it alone appends to the stream, and it alone delivers.
-// While it waits for the disk the next batch gathers, so the more there is to do, the
-// less a message costs.
+// write is the writer goroutine. Only this goroutine appends to the log and delivers messages. While it waits for the disk, new messages
+// are queued for the next batch. So the more messages there are, the less each of them costs.
 func (j *Journal) write() {
 	janitor := time.NewTicker(janitorEvery)
 	defer janitor.Stop()
 	stop := j.stop
-	j.accountLost()
 	for stopping := false; ; {
-		for j.writeBatch(j.take()) {
+		for batch := j.take(); len(batch) > 0; batch = j.take() {
+			j.writeBatch(batch)
 		}
 		if stopping {
+			j.clean(math.MaxInt)
 			return
 		}
 		select {
 		case <-j.work:
 		case <-janitor.C:
-			j.clean()
+			j.clean(trimsPerBatch)
 		case <-stop:
 			stopping, stop = true, nil
 		}
@@ -64,11 +54,7 @@ func (j *Journal) take() []queued {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n, bytes := 0, 0
-	for n < len(j.queue) && n < batchMessages && bytes < batchBytes {
-		if j.tooLarge(j.queue[n].message) {
-			n = max(n, 1) // by itself
-			break
-		}
+	for n < len(j.queue) && n < batchMessages && (n == 0 || bytes+j.queue[n].message.Size() <= batchBytes) {
 		bytes += j.queue[n].message.Size()
 		n++
 	}
@@ -79,268 +65,188 @@ func (j *Journal) take() []queued {
 	return batch
 }
 
-// writeBatch stores a batch and delivers it. It reports whether there was one.
-func (j *Journal) writeBatch(batch []queued) bool {
-	if j.shared != nil {
-		j.writeShared(batch)
-		j.trimRooms(batch)
-		return len(batch) > 0
+// writeBatch stores a batch and delivers it.
+func (j *Journal) writeBatch(batch []queued) {
+	records, err := j.number(batch)
+	if err == nil {
+		err = j.commit(records)
 	}
-	if len(batch) == 0 {
-		return false
-	}
-	err := j.storeBatch(batch)
 	bytes := 0
-	j.mu.Lock()
 	for _, q := range batch {
 		bytes += q.message.Size()
-		if err == nil && !q.message.Transient {
-			j.index.add(q.room, q.message, true)
-			j.index.enforce(q.room)
-		}
-	}
-	j.mu.Unlock()
-	for _, q := range batch {
 		e := hub.Entry{Message: q.message}
 		if err != nil {
 			e.Err, q.message.Seq, q.message.Prev = err, 0, 0
 		}
-		j.deliver(q.room, e)
+		j.mu.Lock()
+		deliver := q.room.deliver
+		j.mu.Unlock()
+		if deliver != nil {
+			deliver(e)
+		}
 	}
 	j.mu.Lock()
 	j.queued -= bytes
 	j.mu.Unlock()
-	if err == nil {
-		j.trimRooms(batch)
-	}
-	return true
 }
 
-func (j *Journal) deliver(r *room, e hub.Entry) {
+// number gives the messages of a batch their numbers. It returns the records that must be stored: those of the messages, and the trims
+// that are due.
+func (j *Journal) number(batch []queued) ([]record, error) {
 	j.mu.Lock()
-	deliver := r.deliver
-	j.mu.Unlock()
-	if deliver != nil {
-		deliver(e)
+	defer j.mu.Unlock()
+	if j.queued > maxQueued {
+		return nil, hub.ErrBusy
 	}
-}
-
-// storeBatch gives each message its place and returns when all are stored. After an
-// error it is unknown which were.
-func (j *Journal) storeBatch(batch []queued) error {
-	j.mu.Lock()
-	failed, full := j.failed, j.queued > maxQueued
+	now := time.Now()
+	var records []record
 	for _, q := range batch {
 		q.room.tail = q.room.head
 	}
-	j.mu.Unlock()
-	if failed != nil {
-		return failed
-	}
-	switch {
-	case full:
-		return hub.ErrBusy
-	case j.tooLarge(batch[0].message):
-		return errTooLarge
-	}
-	records := make([]record, 0, len(batch))
 	for _, q := range batch {
-		m, r := q.message, q.room
-		if m.Transient {
-			continue
+		if m := q.message; !m.Transient {
+			m.Seq, m.Prev = j.nextSeq(now), q.room.tail
+			q.room.tail = m.Seq
+			records = append(records, record{kind: kindMessage, seq: m.Seq, room: q.room.name, message: m})
 		}
-		m.Seq, m.Prev = j.next+uint64(len(records)), r.tail
-		r.tail = m.Seq
-		records = append(records, record{messageSubject(r.name), appendMessage(nil, r.name, m, true)})
 	}
-	return j.append(records)
+	if len(records) == 0 && j.failed != nil {
+		if now.Sub(j.tried) < tryEvery {
+			return nil, j.failed
+		}
+		return []record{j.trial(now)}, nil
+	}
+	if len(records) > 0 {
+		records = append(records, j.trims(now, trimsPerBatch)...)
+	}
+	return records, nil
 }
 
-// A record is what one message of the stream is.
-type record struct {
-	subject string
-	data    []byte
+// trial returns a record as large as the batch that failed. A full disk may still have space for a small record, so only a record of this
+// size shows that the disk works again. Called with mu held.
+func (j *Journal) trial(now time.Time) record {
+	return record{kind: kindBase, seq: j.nextSeq(now), epoch: j.epoch, padding: j.wanted}
 }
 
-// append puts records at the end of the stream. When it returns nil they have the
-// numbers from next on and, if that is what acknowledged means, are on disk.
-func (j *Journal) append(records []record) error {
+// trims returns trim records for some of the rooms in due. Called with mu held.
+func (j *Journal) trims(now time.Time, most int) (records []record) {
+	for r := range j.due {
+		if len(records) == most {
+			break
+		}
+		delete(j.due, r)
+		records = append(records, r.nextTrim(j.nextSeq(now)))
+	}
+	return records
+}
+
+// nextSeq returns the next number. It is a time in microseconds, or one more than the last number if the clock stands still or goes back.
+// So no number is given twice, even after the end of the store was lost or an old copy was put back. Called with mu held.
+func (j *Journal) nextSeq(now time.Time) uint64 {
+	j.last = max(j.last+1, uint64(max(0, now.UnixMicro())))
+	return j.last
+}
+
+// commit stores records and applies them. If it fails, nothing is applied, and the next commit tries again.
+func (j *Journal) commit(records []record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	acks := make([]jetstream.PubAckFuture, 0, len(records))
-	for _, rec := range records {
-		ack, err := j.js.PublishAsync(rec.subject, rec.data)
-		if err != nil {
-			return j.fail(err)
-		}
-		acks = append(acks, ack)
+	bodies, bytes := make([][]byte, len(records)), 0
+	for i, rec := range records {
+		bodies[i] = appendRecord(nil, rec)
+		bytes += len(bodies[i])
 	}
-	timeout := time.NewTimer(ackTimeout)
-	defer timeout.Stop()
-	var fault error
-	for i := 0; i < len(acks); {
-		select {
-		case ack := <-acks[i].Ok():
-			if ack.Sequence != j.next+uint64(i) {
-				return j.fail(errOrder)
-			}
-			i++
-		case err := <-acks[i].Err():
-			return j.fail(err)
-		case fault = <-j.store.faults():
-			timeout.Reset(ackGrace)
-		case <-timeout.C:
-			if fault == nil {
-				fault = fmt.Errorf("no answer within %s", ackTimeout)
-			}
-			return j.fail(fault)
+	positions, err := j.log.Commit(bodies)
+	j.tried = time.Now()
+	if err != nil {
+		j.wanted = min(bytes, triedBytes)
+		return j.fail(err)
+	}
+	j.mu.Lock()
+	isMended := j.failed != nil && bytes >= j.wanted
+	if isMended {
+		j.failed = nil
+	}
+	for i, rec := range records {
+		j.apply(rec, positions[i])
+		if rec.kind == kindMessage {
+			r := j.rooms[rec.room]
+			j.cache.add(r, rec.message)
+			j.retention.Enforce(r.share, j.tried)
+			r.forgetOld(j.tried)
 		}
 	}
-	if j.opts.Sync == 0 {
-		if err := j.store.sync(); err != nil {
-			return j.fail(err)
-		}
+	if j.known > hub.RecentTotal+hub.RecentTotal/8 {
+		j.forgetTooMany()
 	}
-	j.next += uint64(len(records))
+	j.mu.Unlock()
+	if isMended && j.opts.Mended != nil {
+		j.opts.Mended()
+	}
+	signal(j.dead)
 	return nil
 }
 
-// trimRooms takes from the disk what has been hidden, in the rooms of a batch and in
-// those that a full disk's worth of others pushed.
-func (j *Journal) trimRooms(batch []queued) {
+// fail remembers why nothing can be stored, and reports it if nothing has failed before.
+func (j *Journal) fail(err error) error {
+	err = fmt.Errorf("%w: %w", hub.ErrUnavailable, explain(j.opts.Dir, err))
 	j.mu.Lock()
-	var due []*room
-	for _, q := range batch {
-		if !q.room.dirty && j.index.worthTrimming(q.room) {
-			q.room.dirty = true
-			due = append(due, q.room)
-		}
-	}
-	for r := range j.index.pushed {
-		if !r.dirty && j.index.worthTrimming(r) {
-			r.dirty = true
-			due = append(due, r)
-		}
-	}
-	clear(j.index.pushed)
+	isFirst := j.failed == nil
+	j.failed = err
 	j.mu.Unlock()
-	j.trim(due)
+	if isFirst {
+		j.report(err)
+	}
+	return err
 }
 
-// accountLost stores that numbers have been given to messages that a power cut took
-// before they were on disk, which the server may remember.
-func (j *Journal) accountLost() {
-	if j.lost == 0 {
-		return
-	}
+// clean tries the disk again if it has failed. It drops messages that are too old and ids that need not be remembered, and stores trims
+// for them. Between these it stores new messages, so that they do not wait for the trims of all rooms. One commit stores at most atOnce
+// trims.
+func (j *Journal) clean(atOnce int) {
 	j.mu.Lock()
-	r := j.index.room(lostRoom)
-	t := trim{floor: j.next - 1, messages: r.last.messages + j.lost, records: r.last.records + 1}
-	j.mu.Unlock()
-	seq := j.next
-	if j.append([]record{{trimSubject(r.name), appendTrim(nil, r.name, t)}}) == nil {
-		j.mu.Lock()
-		j.index.applyTrim(r, seq, t)
-		j.mu.Unlock()
-	}
-}
-
-// lostRoom is no room: its trims stand for what was lost.
-const lostRoom = "\x00lost"
-
-// clean takes from the disk what has grown too old, and forgets ids that need not be
-// known any longer.
-func (j *Journal) clean() {
-	j.mu.Lock()
-	var due []*room
-	type purge struct {
-		subject string
-		upTo    uint64
-	}
-	var purges []purge
-	for _, r := range j.index.rooms {
-		j.index.enforce(r)
-		if r.hidden > 0 {
-			r.dirty = true
-			due = append(due, r)
-		}
-		if upTo := r.forget(time.Now()); upTo > 0 {
-			purges = append(purges, purge{trimSubject(r.name), upTo})
+	now := time.Now()
+	for _, r := range j.rooms {
+		j.retention.Enforce(r.share, now)
+		r.forgetOld(now)
+		if r.pending > 0 {
+			j.due[r] = struct{}{}
 		}
 	}
-	failed := j.failed != nil
-	j.mu.Unlock()
-	if failed {
-		return
-	}
-	for some := range slices.Chunk(due, trimAtOnce) {
-		j.trim(some)
-		for j.writeBatch(j.take()) { // nobody waits for all the rooms there are
-		}
-	}
-	if j.shared != nil {
-		j.cleanShared(time.Now())
-	}
-	for _, p := range purges {
-		j.purge(p.subject, p.upTo)
-		for j.writeBatch(j.take()) {
-		}
-	}
-}
-
-// trim stores a record for each room and then purges what it says is gone.
-func (j *Journal) trim(due []*room) {
-	if len(due) == 0 {
-		return
-	}
-	if j.shared != nil {
-		j.trimShared(due)
-		return
-	}
-	j.mu.Lock()
+	j.forgetTooMany()
+	var records []record
 	if j.failed != nil {
-		j.mu.Unlock()
-		return
-	}
-	records := make([]record, len(due))
-	plans := make([]trim, len(due))
-	for i, r := range due {
-		r.dirty = false
-		plans[i] = r.planTrim()
-		records[i] = record{trimSubject(r.name), appendTrim(nil, r.name, plans[i])}
+		records = append(records, j.trial(now))
 	}
 	j.mu.Unlock()
-	first := j.next
-	if j.append(records) != nil {
-		return // the messages stay, hidden
-	}
-	if j.opts.Sync > 0 { // else append has done it; a purge must not reach the disk before what accounts for it
-		if err := j.store.sync(); err != nil {
-			j.fail(err)
+	for j.commit(records) == nil {
+		j.mu.Lock()
+		records = j.trims(time.Now(), atOnce)
+		j.mu.Unlock()
+		if len(records) == 0 {
 			return
 		}
-	}
-	j.mu.Lock()
-	for i, r := range due {
-		j.index.applyTrim(r, first+uint64(i), plans[i])
-	}
-	j.mu.Unlock()
-	for i, r := range due {
-		j.purge(messageSubject(r.name), plans[i].floor)
+		for batch := j.take(); len(batch) > 0; batch = j.take() {
+			j.writeBatch(batch)
+		}
 	}
 }
 
-// purge removes what stands under a subject up to a Seq. If it fails, what is left is
-// still hidden, and goes with the next purge.
-func (j *Journal) purge(subject string, upTo uint64) {
-	ctx, cancel := context.WithTimeout(context.Background(), ackTimeout)
-	defer cancel()
-	s, err := j.js.Stream(ctx, j.stream)
-	if err == nil {
-		err = s.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(upTo+1))
+// forgetTooMany forgets the oldest ids in gone until all rooms together have at most hub.RecentTotal. Called with mu held.
+func (j *Journal) forgetTooMany() {
+	if j.known <= hub.RecentTotal {
+		return
 	}
-	if err != nil && j.opts.Report != nil {
-		j.opts.Report(fmt.Errorf("old messages could not be removed: %w", j.store.explain(err)))
+	seqs := make([]uint64, 0, j.known)
+	for _, r := range j.rooms {
+		for i := range r.gone {
+			seqs = append(seqs, r.gone[i].seq)
+		}
+	}
+	slices.Sort(seqs)
+	last := seqs[len(seqs)-hub.RecentTotal-1]
+	for _, r := range j.rooms {
+		r.forgetUpTo(last)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// due is a session that has the same frame for everybody, once in each pass.
+// due is a session with one frame, of which left bytes are due.
 type due struct {
 	frame []byte
 	left  int
@@ -26,7 +26,7 @@ func (d *due) Tick(time.Time) error        { return nil }
 func (d *due) Panicked(any, []byte) []byte { return nil }
 func (d *due) Closed(error)                {}
 
-// pass is a lane that nobody runs, with members that follow one key, and their peers' descriptors.
+// A pass is a lane whose turns the test takes, with members that follow one key, and the descriptors of their peers.
 type pass struct {
 	lane     *lane
 	group    *group
@@ -60,21 +60,21 @@ func newPass(t testing.TB, members int) *pass {
 	return p
 }
 
-// publish makes the frame due to everybody.
+// publish makes the frame due to all members.
 func (p *pass) publish() {
 	for _, s := range p.sessions {
 		s.left = len(s.frame)
 	}
 }
 
-// deliver is what a lane does once it has been woken.
+// deliver wakes the group and takes turns until nothing is left to do.
 func (p *pass) deliver() {
 	p.group.Wake()
 	for p.lane.turn() {
 	}
 }
 
-// take reads what the peers have got, so that no socket is ever full.
+// take reads what the peers have got, so that no socket becomes full.
 func (p *pass) take(t testing.TB) {
 	for _, fd := range p.peers {
 		if n, err := unix.Read(fd, p.buf); n == 0 || err != nil {
@@ -83,7 +83,7 @@ func (p *pass) take(t testing.TB) {
 	}
 }
 
-// Nothing is allocated for a delivery.
+// A delivery allocates nothing.
 func TestLanePassAllocatesNothing(t *testing.T) {
 	for _, size := range []int{66, maxBurst} {
 		p := newPass(t, 1000)
@@ -96,14 +96,14 @@ func TestLanePassAllocatesNothing(t *testing.T) {
 			p.deliver()
 			p.take(t)
 		})
-		if n > 2 { // of all thousand: the slices of tasks, walks and who is owed may still grow
+		if n > 2 { // for all thousand: the list of tasks may still grow
 			t.Errorf("a pass over 1,000 members with %d bytes allocates %v times, want hardly ever", size, n)
 		}
 	}
 }
 
-// A pass over a thousand members with one message due to each, and the same without the send: what a delivery costs beside the
-// system call.
+// A sweep of a thousand members with one message due to each, and one with nothing due: what a delivery costs besides the system
+// call.
 func BenchmarkLanePass(b *testing.B) {
 	for _, idle := range []bool{false, true} {
 		name := map[bool]string{false: "sending", true: "nothing due"}[idle]

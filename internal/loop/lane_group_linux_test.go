@@ -7,19 +7,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Who comes or goes while a circle is under way does not begin it anew: a storm of them would keep the lane walking for nothing.
-// Everybody is asked all the same.
-func TestChangesDoNotBeginACircleAnew(t *testing.T) {
+// Members that join or leave during a sweep do not begin it anew: with many of them the lane would sweep without end. All members are
+// flushed all the same.
+func TestChangesDoNotBeginASweepAnew(t *testing.T) {
 	const members, moving = 1000, 200
 	for _, tt := range []struct {
 		name     string
 		from, to string
-	}{{"coming", "elsewhere", "room"}, {"going", "room", "elsewhere"}} {
+	}{{"joining", "elsewhere", "room"}, {"leaving", "room", "elsewhere"}} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPass(t, members+moving)
 			var movers []*laneConn
-			for i := range moving { // from all over the circle
-				c := p.lane.slots[i*(members+moving)/moving].conn
+			for i := range moving { // from all parts of the group
+				c := p.lane.slots.all[i*(members+moving)/moving].conn
 				c.Follow(tt.from)
 				movers = append(movers, c)
 			}
@@ -27,7 +27,7 @@ func TestChangesDoNotBeginACircleAnew(t *testing.T) {
 			p.publish()
 			p.lane.groups["room"].Wake()
 			turns := 0
-			for ; turns == 0 || len(p.lane.walks) > 0; turns++ {
+			for ; turns == 0 || !p.lane.sweeps.empty(); turns++ {
 				if len(movers) > 0 {
 					c := movers[0]
 					movers = movers[1:]
@@ -35,95 +35,109 @@ func TestChangesDoNotBeginACircleAnew(t *testing.T) {
 				}
 				p.lane.turn()
 			}
-			if most := (members+moving)/maxVisits + 10; turns > most {
-				t.Errorf("a circle took %d turns, want at most %d", turns, most)
+			if most := (members+moving)/maxPerTurn + 10; turns > most {
+				t.Errorf("a sweep took %d turns, want at most %d", turns, most)
 			}
-			for p.lane.turn() { // who was moved within the group is asked by itself
+			for p.lane.turn() {
 			}
 			for _, c := range p.lane.groups["room"].members {
 				if c.session.(*due).left > 0 {
-					t.Errorf("the member at %d has not been asked", c.place)
+					t.Errorf("the member at %d has not been flushed", c.place)
 				}
 			}
 		})
 	}
 }
 
-// inCircle is a pass of which a part of the members has been visited: the one at 1, but not the last.
-func inCircle(t *testing.T) *pass {
-	p := newPass(t, 3*maxVisits)
+// inSweep returns a pass whose sweep has flushed some members, among them the one called done, and not yet the one called last.
+func inSweep(t *testing.T) (p *pass, done, last int) {
+	p = newPass(t, 3*maxPerTurn)
 	p.publish()
 	p.group.Wake()
 	p.lane.turn()
-	if p.sessions[1].left > 0 || p.sessions[len(p.sessions)-1].left == 0 {
-		t.Fatal("after one turn not one part of the members has been visited")
+	done, last = len(p.sessions)-2, 0
+	if p.sessions[done].left > 0 || p.sessions[last].left == 0 {
+		t.Fatal("one turn has not flushed one part of the members")
 	}
-	return p
+	return p, done, last
 }
 
-// write is what the peer of a member sends.
+// write sends a byte from the peer of a member.
 func (p *pass) write(t *testing.T, member int) {
 	if _, err := unix.Write(p.peers[member], []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Whom a circle has passed gets nothing more before it is over, whatever happens to it, and then what it is owed: what everybody has
-// been woken for, and what is for it alone.
+// conn returns the connection of a member.
+func (p *pass) conn(member int) *laneConn { return p.lane.slots.all[member].conn }
+
+// A member that a sweep has flushed gets nothing more before the sweep ends, whatever happens to it, and afterwards everything: what the
+// whole group was woken for, and what is for this member alone.
 func TestNobodyOutOfTurn(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		ask  func(p *pass, c *laneConn)
+		wake func(p *pass, member int)
 	}{
-		{"it has sent something", func(p *pass, _ *laneConn) { p.write(t, 1) }},
-		{"it has been woken", func(_ *pass, c *laneConn) { c.Wake() }},
-		{"its time has come", func(_ *pass, c *laneConn) { c.WakeAfter(0) }},
-		{"there is more for everybody", func(p *pass, _ *laneConn) { p.publish(); p.write(t, 1); p.group.Wake() }},
+		{"it has sent something", func(p *pass, member int) { p.write(t, member) }},
+		{"it has been woken", func(p *pass, member int) { p.conn(member).Wake() }},
+		{"there is more for all", func(p *pass, member int) { p.publish(); p.write(t, member); p.group.Wake() }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := inCircle(t)
-			s, last := p.sessions[1], p.sessions[len(p.sessions)-1]
+			p, done, last := inSweep(t)
+			s := p.sessions[done]
 			s.left = len(s.frame)
-			tt.ask(p, p.group.members[1])
+			tt.wake(p, done)
 			p.lane.turn()
-			if s.left == 0 || last.left == 0 {
-				t.Errorf("it has %d bytes due, and the last of the circle %d", s.left, last.left)
+			if s.left == 0 || p.sessions[last].left == 0 {
+				t.Errorf("it has %d bytes due, and the last of the sweep %d", s.left, p.sessions[last].left)
 			}
 			for p.lane.turn() {
 			}
 			for i, s := range p.sessions {
 				if s.left > 0 {
-					t.Errorf("member %d has not been asked", i)
+					t.Errorf("member %d has not been flushed", i)
 				}
 			}
 		})
 	}
 }
 
-// Who moves elsewhere with something owed is asked there.
-func TestMoveWithSomethingOwed(t *testing.T) {
-	p := inCircle(t)
-	s, c := p.sessions[1], p.group.members[1]
+// A member that moves to another group while it is on the retry list is flushed there.
+func TestMoveFromTheRetryList(t *testing.T) {
+	p, done, _ := inSweep(t)
+	s := p.sessions[done]
 	s.left = len(s.frame)
-	p.write(t, 1)
+	p.write(t, done)
 	p.lane.turn()
-	c.Follow("elsewhere")
+	p.conn(done).Follow("elsewhere")
 	for p.lane.turn() {
 	}
 	if s.left > 0 {
-		t.Error("it has not been asked")
+		t.Error("it has not been flushed")
 	}
 }
 
-// A member whose socket is full when the circle comes is served when it takes more, though the circles go on.
-func TestBlockedInACircle(t *testing.T) {
-	p := newPass(t, 3*maxVisits)
-	s, c := p.sessions[1], p.group.members[1]
+// A member that moves to another group before the sweep has come to it is flushed there.
+func TestMoveBeforeTheSweepCame(t *testing.T) {
+	p, _, last := inSweep(t)
+	p.conn(last).Follow("elsewhere")
+	for p.lane.turn() {
+	}
+	if p.sessions[last].left > 0 {
+		t.Error("it has not been flushed")
+	}
+}
+
+// A member whose socket is full when the sweep comes to it is served when the socket takes more, even if sweep follows sweep.
+func TestBlockedInASweep(t *testing.T) {
+	p := newPass(t, 3*maxPerTurn)
+	s, c := p.sessions[1], p.conn(1)
 	s.frame = make([]byte, 4<<20)
 	s.left = len(s.frame)
 	c.Wake()
 	p.lane.turn()
-	if !c.blocked {
+	if !c.blocked() {
 		t.Fatal("4 MiB fit into a socket")
 	}
 	p.buf = make([]byte, 1<<20)
@@ -139,56 +153,50 @@ func TestBlockedInACircle(t *testing.T) {
 	}
 }
 
-// answerer owes a byte for each that it is fed.
+// answerer answers each byte with one.
 type answerer struct{ due }
 
 func (a *answerer) Feed(b []byte) error { a.left += len(b); return nil }
 
-// Who asks and half-closes gets its answer, in a busy group as in an idle one.
-func TestHalfClosedInACircle(t *testing.T) {
-	p := inCircle(t)
-	c := p.group.members[1]
+// A peer that asks and half-closes gets its answer, also while its group is being swept.
+func TestHalfClosedInASweep(t *testing.T) {
+	p, done, _ := inSweep(t)
+	c := p.conn(done)
 	c.session = &answerer{due{frame: []byte("answer")}}
 	p.lane.loop.running.Add(1)
-	unix.Read(p.peers[1], p.buf)
-	p.write(t, 1)
+	unix.Read(p.peers[done], p.buf)
+	p.write(t, done)
 	p.lane.turn()
-	unix.Shutdown(p.peers[1], unix.SHUT_WR)
+	unix.Shutdown(p.peers[done], unix.SHUT_WR)
 	for p.lane.turn() {
 	}
-	if n, err := unix.Read(p.peers[1], p.buf); n != 1 || err != nil || !c.gone {
-		t.Errorf("it reads %d, %v, want 1 byte; gone %v", n, err, c.gone)
+	if n, err := unix.Read(p.peers[done], p.buf); n != 1 || err != nil || c.phase != ended {
+		t.Errorf("it reads %d, %v, want 1 byte; phase %v, want ended", n, err, c.phase)
 	}
 }
 
-// Who says something and goes is forgotten, though the group is never quiet.
-func TestGoneAndOwed(t *testing.T) {
-	p := newPass(t, 3*maxVisits)
-	for i := range 2 * maxVisits {
+// A member that says something and leaves is forgotten, although its group is never quiet.
+func TestGoneFromTheRetryList(t *testing.T) {
+	p := newPass(t, 3*maxPerTurn)
+	for i := range 2 * maxPerTurn {
 		p.lane.loop.running.Add(1)
-		c := p.lane.slots[i].conn
+		c := p.conn(i)
 		p.group.Wake()
 		p.write(t, i)
 		p.lane.turn()
 		unix.Shutdown(p.peers[i], unix.SHUT_WR)
 		p.group.Wake()
 		p.lane.turn()
-		if !c.gone {
-			t.Fatalf("member %d is not gone", i)
+		if c.phase != ended {
+			t.Fatalf("member %d has not ended", i)
 		}
-	}
-	for range 3 * len(p.peers) / maxVisits { // more than the round that is under way and another
-		p.group.Wake()
-		p.lane.turn()
-	}
-	for _, c := range slices.Concat(p.group.asked, p.group.owed) {
-		if c != nil {
-			t.Fatal("the group still knows who is gone")
+		if all := p.group.members[:cap(p.group.members)]; slices.Contains(all, c) {
+			t.Fatalf("the group still knows member %d", i)
 		}
 	}
 }
 
-// endless is a session that always has something due, and counts its writes.
+// An endless session always has something due, and counts its writes.
 type endless struct {
 	due
 	writes int
@@ -197,9 +205,9 @@ type endless struct {
 func (e *endless) Due(bufs [][]byte) ([][]byte, error) { return append(bufs, e.frame), nil }
 func (e *endless) Wrote(int)                           { e.writes++ }
 
-// However much there is, and whoever sends meanwhile, everybody gets the same.
-func TestRoundsAreFair(t *testing.T) {
-	p := newPass(t, 3*maxVisits)
+// However much is due, and whatever a member sends meanwhile, all members get the same.
+func TestSweepsAreFair(t *testing.T) {
+	p := newPass(t, 3*maxPerTurn)
 	var all []*endless
 	for _, c := range p.group.members {
 		e := &endless{due: due{frame: []byte("frame")}}
@@ -216,11 +224,11 @@ func TestRoundsAreFair(t *testing.T) {
 		fewest, most = min(fewest, e.writes), max(most, e.writes)
 	}
 	if fewest == 0 || most-fewest > maxWrites {
-		t.Errorf("between %d and %d writes to each, want no more than a round's %d between them; %d to the sender", fewest, most, maxWrites, all[1].writes)
+		t.Errorf("between %d and %d writes to each, want no more than a sweep's %d between them; %d to the sender", fewest, most, maxWrites, all[1].writes)
 	}
 }
 
-// piecewise is a session with some large frames due, of which it hands out one at a time. It notes who has got one.
+// A piecewise session has some large frames due, and hands out one at a time. It notes in got that it was written.
 type piecewise struct {
 	due
 	name   int
@@ -242,9 +250,9 @@ func (p *piecewise) Wrote(n int) {
 	}
 }
 
-// What is large goes to everybody before anybody gets the next of it.
-func TestLargeFramesInRounds(t *testing.T) {
-	p := newPass(t, 2*maxVisits)
+// A large frame is written to all members before any of them gets the next one.
+func TestLargeFramesInSweeps(t *testing.T) {
+	p := newPass(t, 2*maxPerTurn)
 	var got []int
 	frame := make([]byte, maxBurst)
 	for i, c := range p.group.members {
@@ -255,9 +263,9 @@ func TestLargeFramesInRounds(t *testing.T) {
 		t.Fatalf("%d frames are written, want 3 to each of %d", len(got), len(p.group.members))
 	}
 	for len(got) > 0 {
-		round := slices.Sorted(slices.Values(got[:len(p.group.members)]))
-		if len(slices.Compact(round)) != len(p.group.members) {
-			t.Fatal("somebody has got two frames before everybody had got one")
+		sweep := slices.Sorted(slices.Values(got[:len(p.group.members)]))
+		if len(slices.Compact(sweep)) != len(p.group.members) {
+			t.Fatal("a member has got two frames before all had got one")
 		}
 		got = got[len(p.group.members):]
 	}

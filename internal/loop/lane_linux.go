@@ -13,76 +13,67 @@ import (
 )
 
 const (
-	maxEvents = 256       // taken from epoll in one turn
-	maxVisits = 64        // connections of groups visited in one turn, and ticked in one turn; more, and small rooms wait for large ones
-	readSize  = 128 << 10 // a frame of 64 KiB of payload lies whole in it
+	maxEvents  = 256       // events taken from epoll in one turn
+	maxPerTurn = 64        // connections swept in one turn, and as many ticked; if it were larger, a large group would delay small groups
+	readSize   = 128 << 10 // enough for a whole frame with 64 KiB of payload
 )
 
-// A lane is one event loop: the goroutine run, which owns its connections and alone calls
-// their sessions. It takes turns, each short, so that what has just come never waits behind
-// a large group that it is not of:
+// A lane is one event loop. Its goroutine run owns the lane's connections, and only run calls their
+// sessions. It works in short turns, so that a large group does not delay other connections for
+// long:
 //
-//  1. tasks: what other goroutines have put there;
-//  2. a part of the tick, when there is one;
-//  3. events: what epoll says is ready;
-//  4. visits: a part of the groups that have been woken;
-//  5. the end of those that ended: descriptors are closed only now, so that none is used
-//     again while an event of its last owner is still to be looked at.
+// 1. It runs the tasks that other goroutines have put.
+//  2. It ends the connections whose time for draining is over.
+//  3. It does a part of the tick, if one is in progress.
+//  4. It handles the events that epoll reports.
+//  5. It does a part of the sweeps of the woken groups.
+//  6. It closes the descriptors of the connections that have ended. If it closed them earlier, a new
+//     connection could get the same descriptor within the turn, and an event of the old connection
+//     would look like an event of the new one.
 //
-// When there is nothing left to do it waits to be woken. It does not wait in epoll, but lets
-// the runtime's poller watch the epoll descriptor (watch): in a system call of its own it
-// would hold a processor on which others are ready to run.
+// When there is nothing left to do, the lane waits until it is woken. It does not wait in
+// epoll_wait, which would block a processor that other goroutines could use. Instead the runtime's
+// poller watches the epoll descriptor (see watch).
 type lane struct {
 	// Immutable.
-	loop  *Lanes
-	epoll *os.File
-	fd    int           // of epoll
-	wake  chan struct{} // capacity 1: there is something to do; anyone sends, never closed
+	loop    *Lanes
+	epoll   *os.File
+	fd      int           // epoll's descriptor
+	perTurn int           // maxPerTurn; smaller in tests
+	wake    chan struct{} // capacity 1; says that there is something to do; anyone sends, never closed
 
-	ticked atomic.Bool // a tick is due
+	ticked atomic.Bool // a tick must begin; tick clears this
 
 	mu       sync.Mutex
 	tasks    []task                 // guarded by mu
-	openings map[*laneConn]*opening // guarded by mu: of those whose session is not there yet
-	stats    Stats                  // guarded by mu: moved, as of the last turn
+	openings map[*laneConn]*opening // guarded by mu: the connections whose session is being made
+	stats    Stats                  // guarded by mu: a copy of moved, made in each turn
 
-	// Owned by run. What a turn has taken is kept here, so that a panic loses none of it.
-	taken    []task // the tasks taken, those before done have been run
+	// Owned by run. These fields hold the work that a turn has begun, so that the next turn can
+	// continue with it after a panic.
+	taken    []task // tasks taken from the list above; those before index done have been run
 	done     int
 	events   [maxEvents]unix.EpollEvent
-	event    int // the next to look at
+	event    int // index of the next event to handle
 	eventEnd int
-	tickNext int // the slot to be ticked next
-	tickLeft int // slots to be ticked still
-	walks    []*group
-	groups   map[any]*group
-	timers   timers
-	slots    []slot
-	free     []uint32 // slots without a connection
-	ended    []ended
-	current  *laneConn // whose session is being called
-	cut      error     // why no connection is waited for
-	moved    Stats
-	stopped  bool
+	tickNext int // the last slot that was ticked
+	tickLeft int // how many slots the tick in progress must still visit
+	sweeps   sweeps
+	groups   map[any]*group // by key; each group has at least one member
+	drains   drains
+	slots    slots
+	endings  []ending
 
-	// Shared by all connections of the lane, one call at a time.
+	current   *laneConn // the connection whose session is being called
+	cutReason error     // set by Shutdown's deadline: new connections are ended at once with this error
+	moved     Stats
+	stopped   bool
+
+	// Buffers for one call at a time, shared by all connections of the lane.
 	read []byte
 	bufs [][]byte
 	iov  []unix.Iovec
 	msg  unix.Msghdr
-}
-
-// A slot is the place of a connection. Its generation tells an event of the connection that
-// has it from one of those before.
-type slot struct {
-	conn       *laneConn
-	generation uint32
-}
-
-// ended is a connection of which only the end has to be told.
-type ended struct {
-	conn *laneConn
-	err  error
 }
 
 func newLane(ls *Lanes) (*lane, error) {
@@ -90,13 +81,14 @@ func newLane(ls *Lanes) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := file.SetReadDeadline(time.Time{}); err != nil { // the runtime's poller does not take it
+	if err := file.SetReadDeadline(time.Time{}); err != nil { // an error means that the runtime's poller does not watch the descriptor
 		file.Close()
 		return nil, err
 	}
 	l := &lane{
 		loop:     ls,
 		epoll:    file,
+		perTurn:  maxPerTurn,
 		wake:     make(chan struct{}, 1),
 		groups:   make(map[any]*group),
 		openings: make(map[*laneConn]*opening),
@@ -104,7 +96,7 @@ func newLane(ls *Lanes) (*lane, error) {
 		bufs:     make([][]byte, 0, maxBuffers),
 		iov:      make([]unix.Iovec, 0, maxBuffers),
 	}
-	l.timers.init(func() { signal(l.wake) })
+	l.drains.init(func() { signal(l.wake) })
 	raw, err := file.SyscallConn()
 	if err == nil {
 		err = raw.Control(func(fd uintptr) { l.fd = int(fd) })
@@ -116,14 +108,15 @@ func newLane(ls *Lanes) (*lane, error) {
 	return l, nil
 }
 
-// watch wakes the lane when its epoll descriptor has become ready, until that is closed.
+// watch wakes the lane whenever its epoll descriptor becomes ready, until the descriptor is closed.
 func (l *lane) watch() {
 	raw, err := l.epoll.SyscallConn()
 	if err != nil {
-		return // closed already
+		return // the descriptor is closed already
 	}
-	// The function is called once, and again whenever something became ready after it was
-	// called. The call never ends by itself: a new one would forget what came between.
+	// Read calls the function at once, and again whenever an event has become ready. The function
+	// always returns false, so this one call of Read never ends. Between two calls an event could be
+	// missed.
 	raw.Read(func(uintptr) bool {
 		signal(l.wake)
 		return false
@@ -135,103 +128,54 @@ func (l *lane) run() {
 	for !l.stopped {
 		l.turns()
 	}
-	l.timers.stop()
+	l.drains.next.Stop()
 	l.epoll.Close()
 }
 
-// turns takes turns until the lane is stopped or a session panics: that ends its connection
-// and no other, and what the turn had begun is gone on with.
+// turns takes turns until the lane is stopped or a session panics. The panic ends that session's
+// connection and no other, and the next call goes on with the turn.
 func (l *lane) turns() {
 	defer func() {
 		if v := recover(); v != nil {
-			l.blame(v, debug.Stack())
+			l.endPanicked(v, debug.Stack())
 		}
 	}()
 	for !l.stopped {
 		if !l.turn() {
 			<-l.wake
-		} else if len(l.walks) > 0 || l.tickLeft > 0 {
-			runtime.Gosched() // the rooms whose messages have just been read come first
+		} else if !l.sweeps.empty() || l.tickLeft > 0 {
+			runtime.Gosched() // let the hubs publish the messages that were just read
 		}
 	}
 }
 
-// blame ends the connection whose session has panicked, with its last words if the socket
-// takes them now.
-func (l *lane) blame(v any, stack []byte) {
-	c := l.current
-	l.current = nil
-	switch {
-	case c == nil:
-		panic(v) // ours
-	case c.gone: // in Closed
-		lastWords(c.session, v, stack)
-	case c.draining:
-		c.end(ErrPanicked)
-	default:
-		c.broken = true
-		if last, ok := lastWords(c.session, v, stack); ok {
-			if n, errno := l.send(int(c.fd), [][]byte{last}); errno == 0 && n == len(last) {
-				c.drain()
-				return
-			}
-		}
-		c.end(ErrPanicked)
-	}
-}
-
-// turn does some of everything there is to do, and tells whether there was anything.
+// turn does a part of each kind of work, and tells whether there was any work.
 func (l *lane) turn() bool {
 	busy := l.runTasks()
-	busy = l.runTimers() || busy
+	busy = l.endDrains() || busy
 	busy = l.tick() || busy
 	busy = l.runEvents() || busy
-	busy = l.visit() || busy
-	l.bury()
+	busy = l.sweep() || busy
+	l.closeEnded()
 	return busy
 }
 
-func (l *lane) runTimers() bool {
-	busy := false
-	for {
-		m, ok := l.timers.due()
-		if !ok {
-			return busy
-		}
-		busy = true
-		c := m.conn
-		if c.gone {
-			continue
-		}
-		if c.draining {
-			if m.draining { // not a wake-up from before
-				c.endDrained()
-			}
-			continue
-		}
-		l.current = c
-		c.ask()
-		c.attend()
-		l.current = nil
-	}
-}
-
-// tick calls the sessions' Tick, some in each turn.
+// tick calls Tick of the sessions, and visits only a part of them in each turn.
 func (l *lane) tick() bool {
-	if l.ticked.Load() && l.tickLeft == 0 {
+	if l.tickLeft == 0 && l.ticked.Load() {
 		l.ticked.Store(false)
-		l.tickLeft = len(l.slots)
+		l.tickLeft = len(l.slots.all)
 	}
 	if l.tickLeft == 0 {
 		return false
 	}
 	now := time.Now()
-	for n := 0; n < maxVisits && l.tickLeft > 0; n++ {
+	for n := 0; n < l.perTurn && l.tickLeft > 0; n++ {
 		l.tickLeft--
-		if l.tickNext++; l.tickNext >= len(l.slots) {
+		if l.tickNext++; l.tickNext >= len(l.slots.all) {
 			l.tickNext = 0
 		}
-		if c := l.slots[l.tickNext].conn; c != nil {
+		if c := l.slots.all[l.tickNext].conn; c != nil {
 			l.current = c
 			c.tick(now)
 			l.current = nil
@@ -247,7 +191,7 @@ func (l *lane) runEvents() bool {
 			if errno == syscall.EINTR {
 				return true
 			}
-			panic(os.NewSyscallError("epoll_pwait", errno)) // ours: the descriptor is good
+			panic(os.NewSyscallError("epoll_pwait", errno)) // cannot happen with a good descriptor
 		}
 		l.event, l.eventEnd = 0, n
 	}
@@ -260,42 +204,13 @@ func (l *lane) runEvents() bool {
 	return busy
 }
 
-// ready hands an event to the connection it is of, if that is still there.
-func (l *lane) ready(place, generation, events uint32) {
-	s := &l.slots[place]
-	if s.conn == nil || s.generation != generation {
+// ready passes an event to its connection, unless the connection has ended.
+func (l *lane) ready(slot, generation, events uint32) {
+	c := l.slots.find(slot, generation)
+	if c == nil {
 		return
 	}
-	l.current = s.conn
-	s.conn.ready(events)
+	l.current = c
+	c.ready(events)
 	l.current = nil
-}
-
-// bury closes the descriptors of those who ended, and tells their sessions.
-func (l *lane) bury() {
-	for len(l.ended) > 0 {
-		last := len(l.ended) - 1
-		e := l.ended[last]
-		l.ended[last] = ended{}
-		l.ended = l.ended[:last]
-		l.bury1(e)
-	}
-}
-
-func (l *lane) bury1(e ended) {
-	defer l.loop.running.Done()
-	unix.Close(int(e.conn.fd))
-	l.current = e.conn // gone: a panic ends nothing more
-	e.conn.session.Closed(e.err)
-	l.current = nil
-}
-
-// cutOff ends all connections, those that are still to come as well.
-func (l *lane) cutOff(err error) {
-	l.cut = err
-	for i := range l.slots {
-		if c := l.slots[i].conn; c != nil {
-			c.cut()
-		}
-	}
 }

@@ -2,31 +2,33 @@ package loop
 
 import "golang.org/x/sys/unix"
 
-// What other goroutines have for a lane.
+// How other goroutines ask a lane to do something.
 
-// A task is something that another goroutine wants done: to call run, if there is one, and to
-// ask conn what is due, or all of group.
+// A task asks a lane to sweep group. If group is nil, the lane calls run if it is set, and then
+// flushes conn if it is set.
 type task struct {
 	conn  *laneConn
 	group *group
 	run   func()
 }
 
-// opening holds what is posted before a connection has its place in the lane.
+// An opening keeps the functions that are posted to a connection before the lane has the
+// connection.
 type opening struct{ posted []func() }
 
-// serve gives the lane a connection, which is counted as running. Any goroutine may call it. If
-// open panics, the descriptor is closed, and the handle is that of a connection that is gone.
+// serve gives a connection to the lane. The caller has counted it as running. Any goroutine may call
+// serve. If open panics, serve closes the descriptor and the connection has ended.
 func (l *lane) serve(fd int, early []byte, open func(Conn) Session) {
 	o := new(opening)
 	c := &laneConn{lane: l, fd: int32(fd)}
+	c.woken.Store(true) // stays set until the connection has begun
 	l.mu.Lock()
 	l.openings[c] = o
 	l.mu.Unlock()
 	defer func() {
 		if c.session == nil {
 			l.mu.Lock()
-			c.gone = true // the lane has no task for it before it is no opening any more
+			c.phase = ended // safe without the lane: no task can exist for c while it is in openings
 			delete(l.openings, c)
 			l.mu.Unlock()
 			unix.Close(fd)
@@ -37,10 +39,11 @@ func (l *lane) serve(fd int, early []byte, open func(Conn) Session) {
 	begin := func() {
 		c.begin(early)
 		for _, f := range o.posted {
-			if !c.gone {
+			if c.phase.serves() {
 				f()
 			}
 		}
+		c.woken.Store(false)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,10 +55,8 @@ func (l *lane) serve(fd int, early []byte, open func(Conn) Session) {
 // put adds a task. Any goroutine may call it.
 func (l *lane) put(t task) {
 	l.mu.Lock()
-	if o := l.openings[t.conn]; o != nil { // it has no place yet; it is asked anyway
-		if t.run != nil {
-			o.posted = append(o.posted, t.run)
-		}
+	if o := l.openings[t.conn]; o != nil { // the task was posted, because Wake adds no task for a connection that is opening
+		o.posted = append(o.posted, t.run)
 		l.mu.Unlock()
 		return
 	}
@@ -82,20 +83,20 @@ func (l *lane) runTasks() bool {
 		l.done++
 		switch c := t.conn; {
 		case t.group != nil:
-			t.group.begin()
+			t.group.wake()
 		case c == nil:
 			t.run()
-		case c.gone:
-		default:
+		case t.run == nil:
+			c.woken.Store(false) // before Due, so that a later Wake adds a task of its own
 			l.current = c
-			c.woken.Store(false)
-			if t.run != nil {
-				t.run()
-				c.flush()
-			} else {
-				c.ask()
-			}
-			c.attend()
+			c.flushInTurn()
+			c.updateInterest()
+			l.current = nil
+		case c.phase.serves():
+			l.current = c
+			t.run()
+			c.flush()
+			c.updateInterest()
 			l.current = nil
 		}
 	}

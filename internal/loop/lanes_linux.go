@@ -9,30 +9,32 @@ import (
 )
 
 // Lanes runs connections on a few event loops over epoll, one for each processor that Go may
-// use, so that an idle connection costs a few hundred bytes: no goroutine, buffer or timer. It
-// takes TCP connections as they are; whatever else there is, such as TLS, goes to a [Portable].
+// use, so that an idle connection costs a few hundred bytes: it has no goroutine, buffer or timer.
+// It serves plain TCP connections. A [Portable] serves all others, such as TLS.
 //
-// The way of a byte, in the order of the files:
+// The files, in the order in which bytes pass through them:
 //
-//	lanes_linux.go      Serve takes the descriptor over and gives it to a lane
-//	lane_linux.go       the lane's goroutine: turns of tasks, events and walks
-//	lane_tasks_linux.go what other goroutines have for it, new connections first of all
-//	lane_conn_linux.go  a connection: read, write what is due
-//	lane_end_linux.go   its end
-//	lane_group_linux.go connections that are woken together
-//	sys_linux.go        the system calls
+//	lanes_linux.go       Serve takes the descriptor and gives it to a lane
+//	lane_linux.go        the lane's goroutine and its turns
+//	lane_tasks_linux.go  how other goroutines ask a lane to do something, such as to serve a new connection
+//	lane_slots_linux.go  how an event finds its connection
+//	lane_conn_linux.go   a connection: reads, and writes what is due
+//	lane_group_linux.go  the connections that are woken together, and the sweep that serves them
+//	lane_timers_linux.go the connections that must be flushed at a certain time
+//	lane_end_linux.go    how a connection ends
+//	sys_linux.go         the system calls
 type Lanes struct {
 	opts     Options   // immutable
-	portable *Portable // immutable: for what is not plain TCP
+	portable *Portable // immutable: serves connections that are not plain TCP
 
 	mu     sync.Mutex
-	lanes  []*lane // guarded by mu: none before the first connection needs one
-	next   int     // guarded by mu: whose turn it is to get a connection
+	lanes  []*lane // guarded by mu; made when the first connection comes
+	next   int     // guarded by mu: the lane that got the last connection
 	closed bool    // guarded by mu
 
-	running sync.WaitGroup // connections of lanes
+	running sync.WaitGroup // the connections of the lanes
 	stop    chan struct{}  // ends the ticker; Shutdown closes it
-	ended   sync.WaitGroup // their goroutines
+	ended   sync.WaitGroup // the goroutines of the lanes, and the ticker
 }
 
 // NewLanes returns a loop without connections. Shutdown ends it.
@@ -41,10 +43,10 @@ func NewLanes(o Options) *Lanes {
 	return &Lanes{opts: o, portable: NewPortable(o), stop: make(chan struct{})}
 }
 
-// Serve takes a connection over and returns at once. early is what has already been
-// read from it. open makes the session; it is called before Serve returns, and from its
-// call on the handle may be used. False means that the loop has been shut down: the
-// connection is still the caller's.
+// Serve takes over a connection and returns at once. early has the bytes that were already read
+// from it. open makes the session. Serve calls open before it returns, and open may pass on the
+// Conn that it gets. If Serve returns false, the loop has been shut down and the caller still owns
+// the connection.
 func (ls *Lanes) Serve(nc net.Conn, early []byte, open func(Conn) Session) bool {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
@@ -62,11 +64,11 @@ func (ls *Lanes) Serve(nc net.Conn, early []byte, open func(Conn) Session) bool 
 		}
 		ls.running.Done()
 	}
-	return ls.portable.Serve(nc, early, open) // out of descriptors, as a rule: it needs none
+	return ls.portable.Serve(nc, early, open) // Portable needs no new descriptor; the process has probably run out of descriptors
 }
 
-// lane returns the lane for a new connection, which is counted as running; nil without an
-// error if the loop has been shut down.
+// lane returns the lane for a new connection, and counts the connection as running. Both results
+// are nil if the loop has been shut down.
 func (ls *Lanes) lane() (*lane, error) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -105,7 +107,7 @@ func (ls *Lanes) start() error {
 	return nil
 }
 
-// tick is the one clock of all lanes.
+// tick is the goroutine that begins the ticks of all lanes.
 func (ls *Lanes) tick(lanes []*lane) {
 	ticker := time.NewTicker(ls.opts.Tick)
 	defer ticker.Stop()
@@ -122,8 +124,8 @@ func (ls *Lanes) tick(lanes []*lane) {
 	}
 }
 
-// Shutdown waits until all connections have ended, which their sessions must bring
-// about, or until ctx ends: then it cuts them off and returns ctx's error.
+// Shutdown waits until all connections have ended. The sessions must end them. If ctx ends first,
+// Shutdown ends the remaining connections at once and returns ctx's error.
 func (ls *Lanes) Shutdown(ctx context.Context) error {
 	ls.mu.Lock()
 	if ls.closed {
@@ -134,7 +136,7 @@ func (ls *Lanes) Shutdown(ctx context.Context) error {
 	lanes := ls.lanes
 	ls.mu.Unlock()
 
-	ended := make(chan struct{}) // closed when no connection of a lane is left
+	ended := make(chan struct{}) // the goroutine below closes it when no connection of a lane is left
 	go func() {
 		ls.running.Wait()
 		close(ended)
@@ -157,7 +159,8 @@ func (ls *Lanes) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Stats may be called from any goroutine. It is as of each lane's last turn.
+// Stats may be called from any goroutine. It adds up the figures that each lane copied in its last
+// turn.
 func (ls *Lanes) Stats() Stats {
 	s := ls.portable.Stats()
 	ls.mu.Lock()

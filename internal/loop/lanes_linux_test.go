@@ -15,7 +15,7 @@ func init() {
 	loops["lanes"] = func(o Options) looper { return NewLanes(o) }
 }
 
-// What is no TCP connection has no descriptor to take, and is served all the same.
+// A connection that is not TCP has no descriptor to take, and is served all the same.
 func TestLanesServeOthersToo(t *testing.T) {
 	l := NewLanes(Options{})
 	defer l.Shutdown(t.Context())
@@ -27,8 +27,8 @@ func TestLanesServeOthersToo(t *testing.T) {
 	<-r.gone
 }
 
-// Descriptors and slots are used again as soon as they are free, and connections come and go in the same turns: nobody gets
-// a byte that was meant for another, whichever way it goes.
+// Descriptors and slots are used again as soon as they are free, and connections begin and end in the same turns: none gets a byte
+// that was meant for another, in either direction.
 func TestReuse(t *testing.T) {
 	l := NewLanes(Options{Tick: time.Millisecond})
 	defer l.Shutdown(t.Context())
@@ -47,7 +47,7 @@ func TestReuse(t *testing.T) {
 				peer.SetLinger(0) // the reset is an event of its own
 			}
 			go peer.Close()
-			if i%2 == 0 { // who takes the descriptor next has something to say at once
+			if i%2 == 0 { // the next owner of the descriptor has something to say at once
 				r, next := over(t, l, "")
 				next.Write([]byte("next;"))
 				r.until(t, "the next has been fed", func() bool { return len(r.fed) > 0 })
@@ -66,7 +66,7 @@ func TestReuse(t *testing.T) {
 	}
 }
 
-// An event of a connection that has ended in the same batch finds nobody, though its slot has another owner by now.
+// An event of a connection that has ended in the same turn reaches nobody, although its slot has another owner by now.
 func TestStaleEvent(t *testing.T) {
 	ls := NewLanes(Options{})
 	defer ls.Shutdown(t.Context())
@@ -88,12 +88,12 @@ func TestStaleEvent(t *testing.T) {
 		return r, r.conn.(*laneConn), peer
 	}
 	_, first, peer := begin()
-	place, generation := first.slot, l.slots[first.slot].generation
+	place, generation := first.slot, l.slots.generation(first)
 	peer.Close()
 	first.end(nil)
 	before := first.fd
 	second := func() (*recorder, *laneConn, *net.TCPConn) {
-		// The first one's descriptor is not closed before the batch is over, so the next has another.
+		// The first connection's descriptor is closed at the end of the turn, so the next one has another.
 		r, c, peer := begin()
 		if c.fd == before {
 			t.Error("a descriptor was used again within the turn in which its owner ended")
@@ -106,8 +106,8 @@ func TestStaleEvent(t *testing.T) {
 	}
 	peer.Write([]byte("mine"))
 	l.ready(place, generation, unix.EPOLLIN|unix.EPOLLHUP)
-	if c.gone || len(r.fed) > 0 {
-		t.Errorf("an event of the last owner reached the next: gone %v, fed %q", c.gone, r.fed)
+	if c.phase == ended || len(r.fed) > 0 {
+		t.Errorf("an event of the last owner reached the next: phase %v, fed %q", c.phase, r.fed)
 	}
 	for !bytes.Equal(r.fed, []byte("mine")) {
 		l.turn()

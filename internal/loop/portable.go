@@ -7,20 +7,21 @@ import (
 	"time"
 )
 
-// Portable runs each connection on two goroutines: one reads, one writes. One more
-// ticks for all of them.
+// Portable runs each connection on two goroutines: one reads, one writes. One more goroutine
+// ticks for all connections.
 type Portable struct {
 	opts Options // immutable
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{} // guarded by mu
 	closed bool               // guarded by mu
-	cut    error              // guarded by mu: why connections are no longer waited for
-	gone   Stats              // guarded by mu: what the connections that have ended have moved
+	past   Stats              // guarded by mu: the statistics of the connections that have ended
 
-	running sync.WaitGroup // the writers, each of which waits for its reader
+	cutReason error // guarded by mu; set by Shutdown's deadline: new connections are ended at once with this error
+
+	running sync.WaitGroup // one for each writer; each writer waits for its reader
 	stop    chan struct{}  // ends the ticker; Shutdown closes it
-	ticked  chan struct{}  // the ticker has ended; it closes it
+	ticked  chan struct{}  // says that the ticker has ended; the ticker closes it
 }
 
 // NewPortable starts a loop without connections. Shutdown ends it.
@@ -35,10 +36,10 @@ func NewPortable(o Options) *Portable {
 	return l
 }
 
-// Serve takes a connection over and returns at once. early is what has already been
-// read from it. open makes the session; it is called before Serve returns, and from its
-// call on the handle may be used. False means that the loop has been shut down: the
-// connection is still the caller's.
+// Serve takes over a connection and returns at once. early has the bytes that were already read
+// from it. open makes the session. Serve calls open before it returns, and open may pass on the
+// Conn that it gets. If Serve returns false, the loop has been shut down and the caller still owns
+// the connection.
 func (l *Portable) Serve(nc net.Conn, early []byte, open func(Conn) Session) bool {
 	c := &conn{
 		loop:     l,
@@ -66,18 +67,18 @@ func (l *Portable) Serve(nc net.Conn, early []byte, open func(Conn) Session) boo
 	c.session = open(c)
 	l.mu.Lock()
 	l.conns[c] = struct{}{}
-	cut := l.cut
+	reason := l.cutReason
 	l.mu.Unlock()
 	go c.read(early)
 	go c.write()
-	if cut != nil {
-		c.end(cut)
+	if reason != nil {
+		c.end(reason)
 	}
 	return true
 }
 
-// Shutdown waits until all connections have ended, which their sessions must bring
-// about, or until ctx ends: then it cuts them off and returns ctx's error.
+// Shutdown waits until all connections have ended. The sessions must end them. If ctx ends first,
+// Shutdown ends the remaining connections at once and returns ctx's error.
 func (l *Portable) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
 	if l.closed {
@@ -87,7 +88,7 @@ func (l *Portable) Shutdown(ctx context.Context) error {
 	l.closed = true
 	l.mu.Unlock()
 
-	ended := make(chan struct{}) // closed when no connection is left
+	ended := make(chan struct{}) // the goroutine below closes it when no connection is left
 	go func() {
 		l.running.Wait()
 		close(ended)
@@ -98,7 +99,7 @@ func (l *Portable) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 		l.mu.Lock()
-		l.cut = err
+		l.cutReason = err
 		l.mu.Unlock()
 		l.each(func(c *conn) { c.end(err) })
 		<-ended
@@ -108,29 +109,28 @@ func (l *Portable) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Stats may be called from any goroutine. It looks at every connection.
+// Stats may be called from any goroutine. It visits every connection.
 func (l *Portable) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.gone
+	s := l.past
 	s.Connections = len(l.conns)
 	now := int64(elapsed(time.Now()))
 	for c := range l.conns {
 		s.add(&c.traffic)
-		// A write in progress is a standing one if it has lasted: most are over at once.
-		if since := c.blocked.Load(); since != 0 && now-since > int64(standing) {
+		if since := c.blocked.Load(); since != 0 && now-since > int64(blockedAfter) {
 			s.Blocked++
 		}
 	}
 	return s
 }
 
-// standing is how long a write must have lasted to be counted as blocked.
-const standing = 10 * time.Millisecond
+// blockedAfter is how long a write must last before Stats counts it as blocked. Most writes return
+// at once.
+const blockedAfter = 10 * time.Millisecond
 
-// tick is the one clock of all connections: the sessions' timers, and the search for
-// writes that make no progress. A deadline for each write would cost more than most
-// writes.
+// tick is the goroutine that ticks for all connections. It calls the sessions' Tick, and finds the
+// writes that make no progress. A deadline for each write would cost more than most writes.
 func (l *Portable) tick() {
 	defer close(l.ticked)
 	ticker := time.NewTicker(l.opts.Tick)
@@ -145,6 +145,7 @@ func (l *Portable) tick() {
 	}
 }
 
+// each calls f for all connections.
 func (l *Portable) each(f func(*conn)) {
 	l.mu.Lock()
 	conns := make([]*conn, 0, len(l.conns))

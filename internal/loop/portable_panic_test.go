@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Whatever a session panics in, its connection alone ends, with its last words.
+// In whatever method a session panics, its connection ends, after its last words, and no other.
 func TestPanics(t *testing.T) {
 	for _, method := range []string{"Feed", "Paused", "Due", "Wrote", "Tick", "posted"} {
 		t.Run(method, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestPanics(t *testing.T) {
 				}
 				expect(t, peer, "last words")
 				if n, err := peer.Read(make([]byte, 1)); err != io.EOF {
-					t.Errorf("behind its last words %d bytes, %v, want EOF", n, err)
+					t.Errorf("after its last words %d bytes, %v, want EOF", n, err)
 				}
 				peer.Close()
 				<-r.gone
@@ -47,7 +47,7 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// A panic while a write stands waits for it: nothing goes out inside another frame.
+// After a panic during a write that is blocked, nothing is written in the middle of that.
 func TestPanicDuringAWrite(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := start(t, l, 10, "")
@@ -66,7 +66,7 @@ func TestPanicDuringAWrite(t *testing.T) {
 		}
 		r.mu.Unlock()
 		if total == 0 || total > 60 {
-			t.Errorf("Wrote adds up to %d of what stood, want what went out", total)
+			t.Errorf("Wrote adds up to %d of 100 bytes, want those that were written", total)
 		}
 		peer.Close()
 		<-r.gone
@@ -76,7 +76,24 @@ func TestPanicDuringAWrite(t *testing.T) {
 	})
 }
 
-// Even one in the last call is told, and leaves the loop whole: Shutdown comes back.
+// A panic in Wrote is reported also when the write has failed.
+func TestPanicInAFailedWrite(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
+		r, peer := start(t, l, 10, "")
+		synctest.Wait()
+		r.set(func() { r.feed = errors.New("enough") }) // so that only a write can find out that the peer has gone
+		io.WriteString(peer, "x")
+		synctest.Wait()
+		peer.Close()
+		r.set(func() { r.pending, r.panics = []byte("lost"), "Wrote" })
+		<-r.gone
+		if err, _ := r.ended(); !errors.Is(err, ErrPanicked) || len(r.panicky) != 1 {
+			t.Errorf("closed with %v, told of %v, want ErrPanicked, once", err, r.panicky)
+		}
+	})
+}
+
+// A panic in Closed, the last call, is reported too, and Shutdown returns all the same.
 func TestPanicInClosed(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := start(t, l, 10, "")

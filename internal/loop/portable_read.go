@@ -3,8 +3,8 @@ package loop
 import "time"
 
 const (
-	smallRead = 4 << 10  // what an idle connection holds
-	largeRead = 64 << 10 // what a busy one may grow to
+	smallRead = 4 << 10  // size of the buffer of an idle connection
+	largeRead = 64 << 10 // size of the largest buffer of a busy connection
 )
 
 // read is the reader goroutine.
@@ -23,7 +23,7 @@ func (c *conn) read(early []byte) {
 			c.lost(err)
 			return
 		}
-		switch { // follow the traffic, so that a large message does not take a call for every 4 KiB
+		switch { // adapt the buffer to the traffic, so that a large message does not need a call for every 4 KiB
 		case n == len(buf) && n < largeRead:
 			buf = make([]byte, 2*n)
 		case n <= smallRead/2 && len(buf) > smallRead:
@@ -36,40 +36,46 @@ func (c *conn) feed(b []byte) {
 	c.traffic.reads.Add(1)
 	c.traffic.readBytes.Add(int64(len(b)))
 	c.mu.Lock()
-	if c.draining {
+	switch {
+	case c.phase.discards():
 		c.drained += len(b)
-	} else if !c.refused && c.err == nil && c.broken == nil {
-		c.call(func() { c.refused = c.session.Feed(b) != nil })
+	case c.phase == open:
+		c.call(func() {
+			if c.session.Feed(b) != nil {
+				c.phase = refused
+			}
+		})
 	}
 	c.mu.Unlock()
 	signal(c.wake)
 }
 
-// mayRead waits while the session is paused or wants no more. False means that the
-// connection has ended.
+// mayRead waits until the connection may be read from. If it returns false, the reader must end.
 func (c *conn) mayRead() bool {
 	for {
 		c.mu.Lock()
-		ended := c.err != nil
-		read := c.draining && c.drained < maxDrain
-		if c.draining && !read && time.Now().After(c.drainEnd) {
-			ended = true // until now the peer could take our last bytes
-		}
-		if !ended && !c.draining && !c.refused && c.broken == nil {
+		read, end := false, false
+		switch {
+		case c.phase == open:
 			c.call(func() { read = !c.session.Paused() })
+		case c.phase.discards():
+			read = c.drained < maxDrain
+			end = !read && time.Now().After(c.drainEnd) // not before drainEnd, because the peer may still be reading our last bytes
+		case c.phase == ended:
+			end = true
 		}
 		c.mu.Unlock()
-		if ended || read {
-			return !ended
+		if read || end {
+			return read
 		}
 		<-c.readable
 	}
 }
 
-// lost reports the end of the stream, unless the end was ours.
+// lost handles the end of the peer's bytes. That is not an error if the session has ended first.
 func (c *conn) lost(err error) {
 	c.mu.Lock()
-	ours := c.draining
+	ours := c.phase.discards()
 	c.mu.Unlock()
 	if !ours {
 		c.end(err)

@@ -21,31 +21,32 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// recorder is a session that does what a test tells it and fails the test when its
-// methods overlap, or when one comes after Closed.
+// A recorder is a session that does what a test tells it. It fails the test when two methods run
+// at once, or when one is called that must not be called any more.
 type recorder struct {
 	t      *testing.T
 	conn   Conn
 	inside atomic.Bool
-	gone   chan struct{} // the last call closes it
+	gone   chan struct{} // says that the connection has ended; the last call closes it
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	pending []byte     // due, in pieces of chunk bytes
 	chunk   int        // 0: one piece
-	end     error      // Due's, once nothing is pending
-	feed    error      // Feed's
-	tick    error      // Tick's
+	end     error      // result of Due, once nothing is pending
+	over    bool       // Due has returned io.EOF
+	feed    error      // result of Feed
+	tick    error      // result of Tick
 	paused  bool
 	fed     []byte
 	feeds   int
 	wrote   []int
 	rests   int // how often nothing was due
 	closed  []error
-	panics  string // the method that panics when it is called next
-	panicky []any  // what Panicked was called with
+	panics  string // the method that is to panic
+	panicky []any  // the values that Panicked was called with
 }
 
-// enter and leave surround every method.
+// enter and leave are called at the beginning and the end of every method.
 func (r *recorder) enter() {
 	if !r.inside.CompareAndSwap(false, true) {
 		r.t.Error("two methods of a session at a time")
@@ -56,8 +57,11 @@ func (r *recorder) enter() {
 	}
 }
 
-// trip panics if that is what the test wants of method.
+// trip checks that method may still be called, and panics if the test wants that.
 func (r *recorder) trip(method string) {
+	if r.over && method != "Closed" {
+		r.t.Errorf("%s was called after Due had returned io.EOF", method)
+	}
 	if r.panics == method {
 		panic("trip in " + method)
 	}
@@ -90,7 +94,7 @@ func (r *recorder) Feed(b []byte) error {
 	r.trip("Feed")
 	r.fed = append(r.fed, b...)
 	r.feeds++
-	clear(b) // it is ours to change
+	clear(b) // Feed may change it
 	return r.feed
 }
 
@@ -107,6 +111,7 @@ func (r *recorder) Due(bufs [][]byte) ([][]byte, error) {
 	r.trip("Due")
 	if len(r.pending) == 0 {
 		r.rests++
+		r.over = r.end == io.EOF
 		return bufs, r.end
 	}
 	if r.chunk == 0 {
@@ -138,7 +143,7 @@ func (r *recorder) Closed(err error) {
 	close(r.gone)
 }
 
-// set changes what the session does, and wakes the loop.
+// set changes what the session does, and wakes it.
 func (r *recorder) set(f func()) {
 	r.mu.Lock()
 	f()
@@ -148,7 +153,7 @@ func (r *recorder) set(f func()) {
 
 func (r *recorder) send(s string) { r.set(func() { r.pending = append(r.pending, s...) }) }
 
-// ended returns what Closed was called with; ok is false while it was not.
+// ended returns what Closed was called with; ok is false if it was not called once.
 func (r *recorder) ended() (err error, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -158,7 +163,8 @@ func (r *recorder) ended() (err error, ok bool) {
 	return r.closed[0], true
 }
 
-// start serves one end of a connection in memory with a recorder and returns the other.
+// start lets l serve one end of a connection in memory with a recorder, and returns that and the
+// other end.
 func start(t *testing.T, l *Portable, capacity int, early string) (*recorder, *conntest.Conn) {
 	peer, nc := conntest.Pair(capacity)
 	return serve(t, l, nc, early), peer
@@ -173,7 +179,7 @@ func serve(t *testing.T, l looper, nc net.Conn, early string) *recorder {
 	return r
 }
 
-// inBubble runs f with a loop on a fake clock. That no goroutine is left, synctest sees.
+// inBubble runs f with a loop on a fake clock. synctest checks that no goroutine is left.
 func inBubble(t *testing.T, o Options, f func(t *testing.T, l *Portable)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewPortable(o)
@@ -184,7 +190,7 @@ func inBubble(t *testing.T, o Options, f func(t *testing.T, l *Portable)) {
 	})
 }
 
-// expect reads exactly want.
+// expect reads as many bytes as want has, and checks that they are the same.
 func expect(t *testing.T, c net.Conn, want string) {
 	t.Helper()
 	got := make([]byte, len(want))
@@ -207,7 +213,7 @@ func TestDueGoesOutInOrder(t *testing.T) {
 	})
 }
 
-// A reader that takes little, and not often, gets every byte once and is never slow.
+// A peer that reads little and seldom gets every byte once, and is not ended as slow.
 func TestPartialWrites(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := start(t, l, 10, "")
@@ -241,7 +247,7 @@ func TestErrSlow(t *testing.T) {
 	})
 }
 
-// The last byte taken counts, not the beginning of the write.
+// SlowTimeout begins with the last byte that was written, not with the write.
 func TestErrSlowCountsFromTheLastByte(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := start(t, l, 10, "")
@@ -257,8 +263,8 @@ func TestErrSlowCountsFromTheLastByte(t *testing.T) {
 	})
 }
 
-// A session that takes back what was due has no write in progress, so that the next one
-// starts with a whole SlowTimeout.
+// When a session no longer wants to send what was blocked, no write is in progress, so the next
+// one has the whole SlowTimeout.
 func TestErrSlowIsOfOneWrite(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := start(t, l, 10, "")
@@ -282,7 +288,7 @@ func TestPausedIsNotRead(t *testing.T) {
 		r, peer := start(t, l, 1<<10, "")
 		peer.Write([]byte("a"))
 		synctest.Wait()
-		// The read in progress is not called back: what it brings is fed.
+		// The read in progress goes on, and its bytes are fed.
 		r.set(func() { r.paused = true })
 		peer.Write([]byte("b"))
 		synctest.Wait()
@@ -297,7 +303,7 @@ func TestPausedIsNotRead(t *testing.T) {
 		if string(r.fed) != "abc" {
 			t.Errorf("no longer paused: fed %q, want %q", r.fed, "abc")
 		}
-		// A pause that ends by itself is noticed by the tick.
+		// The tick notices that a pause has ended without a Wake.
 		r.set(func() { r.paused = true })
 		peer.Write([]byte("d"))
 		synctest.Wait()
@@ -328,7 +334,7 @@ func TestEarlyBytesComeFirst(t *testing.T) {
 func TestPostRunsThenAsks(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := start(t, l, 1<<10, "")
-		var got []byte // only f touches it: the session's lock is what guards it
+		var got []byte // only the posted functions touch it, one at a time
 		for i := range 100 {
 			r.conn.Post(func() {
 				got = append(got, byte(i))
@@ -354,8 +360,8 @@ func TestPostRunsThenAsks(t *testing.T) {
 	})
 }
 
-// At the end of the source everything has been written, the peer finds the end of the
-// stream, and has a second in which what it sends is thrown away.
+// When Due returns io.EOF everything has been written. The peer reads the end of the stream, and
+// for a second what it sends is discarded.
 func TestEndDrains(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := start(t, l, 1<<10, "")
@@ -363,7 +369,7 @@ func TestEndDrains(t *testing.T) {
 		r.set(func() { r.pending, r.end = []byte("bye"), io.EOF })
 		expect(t, peer, "bye")
 		if n, err := peer.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-			t.Fatalf("the peer read %d, %v behind the end, want EOF", n, err)
+			t.Fatalf("the peer read %d, %v after the end, want EOF", n, err)
 		}
 		if took := time.Since(began); took != 0 {
 			t.Errorf("half-closed after %v, want at once", took)
@@ -381,7 +387,7 @@ func TestEndDrains(t *testing.T) {
 	})
 }
 
-// A peer that closes as well is not waited for.
+// Draining ends when the peer closes as well.
 func TestEndOfBoth(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := start(t, l, 1<<10, "")
@@ -396,7 +402,7 @@ func TestEndOfBoth(t *testing.T) {
 	})
 }
 
-// What cannot half-close is closed.
+// A connection that cannot half-close is closed.
 func TestEndWithoutHalfClose(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		peer, nc := net.Pipe()
@@ -417,12 +423,12 @@ func TestPeerGoesFirst(t *testing.T) {
 		peer.Close()
 		<-r.gone
 		if err, _ := r.ended(); err != io.EOF || string(r.fed) != "last words" {
-			t.Errorf("closed with %v, fed %q, want EOF behind the last words", err, r.fed)
+			t.Errorf("closed with %v, fed %q, want EOF after the last words", err, r.fed)
 		}
 	})
 }
 
-// After Feed's error nothing is read, so the peer feels it, until the source has ended.
+// After an error of Feed nothing is read until Due has returned io.EOF, so the peer's writes come to a stop.
 func TestFeedErrorStopsReading(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := start(t, l, 4, "")
@@ -468,8 +474,8 @@ func TestErrorsOfTheSession(t *testing.T) {
 	}
 }
 
-// Tick is called also while a write stands.
-func TestTickErrorEndsAStandingWrite(t *testing.T) {
+// Tick is called also while a write is blocked.
+func TestTickErrorEndsABlockedWrite(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, _ := start(t, l, 10, "")
 		r.send(strings.Repeat("x", 100))

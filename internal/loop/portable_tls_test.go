@@ -16,7 +16,7 @@ import (
 	"github.com/doyasa/doyasa/internal/conntest"
 )
 
-// startTLS is start, over TLS, with the handshake made.
+// startTLS is start over TLS, after the handshake.
 func startTLS(t *testing.T, l *Portable, capacity int) (*recorder, *tls.Conn) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -31,7 +31,7 @@ func startTLS(t *testing.T, l *Portable, capacity int) (*recorder, *tls.Conn) {
 	near, far := conntest.Pair(capacity)
 	peer := tls.Client(near, &tls.Config{InsecureSkipVerify: true})
 	nc := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
-	shaken := make(chan error) // the client's outcome, once
+	shaken := make(chan error) // the result of the client's handshake; its goroutine sends it once, never closed
 	go func() { shaken <- peer.Handshake() }()
 	if err := nc.Handshake(); err != nil {
 		t.Fatal(err)
@@ -42,8 +42,8 @@ func startTLS(t *testing.T, l *Portable, capacity int) (*recorder, *tls.Conn) {
 	return serve(t, l, nc, ""), peer
 }
 
-// A reader over TLS that pauses for longer than a tick loses nothing: a write that was
-// interrupted would have made the connection useless.
+// A peer over TLS that reads nothing for longer than a tick loses nothing. To interrupt the write
+// would make the connection unusable.
 func TestTLSReaderThatPauses(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, peer := startTLS(t, l, 2<<10)
@@ -64,7 +64,7 @@ func TestTLSReaderThatPauses(t *testing.T) {
 		synctest.Wait()
 		r.set(func() { r.end = io.EOF })
 		if n, err := peer.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("behind the last byte %d, %v, want close_notify and with it EOF", n, err)
+			t.Errorf("after the last byte %d, %v, want close_notify and with it EOF", n, err)
 		}
 		peer.Close()
 		<-r.gone
@@ -74,7 +74,7 @@ func TestTLSReaderThatPauses(t *testing.T) {
 	})
 }
 
-// One that takes nothing at all is found, and the clock of the others does not wait for it.
+// A peer over TLS that reads nothing at all is ended as slow, and the others are ticked meanwhile.
 func TestTLSReaderThatStops(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Portable) {
 		r, _ := startTLS(t, l, 2<<10)

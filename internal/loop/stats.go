@@ -1,17 +1,17 @@
 package loop
 
-// Stats is what a loop holds and has moved. What is counted in all only grows.
+// Stats has the current figures of a loop, and what the loop has moved since it began.
 type Stats struct {
-	Connections int // now
-	Blocked     int // of them, those whose socket has taken nothing since it was last written to
+	Connections int // open now
+	Blocked     int // connections whose socket was full after the last write
 
-	Reads        int64 // that brought something
+	Reads        int64 // reads that returned bytes
 	ReadBytes    int64
-	Writes       int64 // calls of the kernel's that took something
+	Writes       int64 // system calls that wrote bytes
 	WrittenBytes int64
 }
 
-// add counts what another connection has moved.
+// add adds the bytes and calls of one connection.
 func (s *Stats) add(c *traffic) {
 	s.Reads += c.reads.Load()
 	s.ReadBytes += c.readBytes.Load()
@@ -19,7 +19,7 @@ func (s *Stats) add(c *traffic) {
 	s.WrittenBytes += c.writtenBytes.Load()
 }
 
-// plus adds what another loop holds and has moved.
+// plus adds the statistics of another loop.
 func (s *Stats) plus(o Stats) {
 	s.Connections += o.Connections
 	s.Blocked += o.Blocked

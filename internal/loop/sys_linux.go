@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The system calls of a lane. None of them can block, so the runtime is not told of them: that
-// alone would be a tenth of a short write.
+// The system calls of a lane. None of them can block, so they are raw calls, which do not inform
+// the runtime's scheduler. Informing it would cost a tenth of a short write.
 
-// takeOver returns a descriptor of its own for nc's socket and closes nc, whose descriptor
-// would otherwise stay in the runtime's poller and wake two for each byte. The error leaves nc
-// as it was.
+// takeOver returns a new descriptor for nc's socket and closes nc. If nc stayed open, the runtime's
+// poller would watch the socket too, and wake for each byte that arrives. If takeOver returns an
+// error, nc has not changed.
 func takeOver(nc *net.TCPConn) (fd int, err error) {
 	raw, err := nc.SyscallConn()
 	if err != nil {
@@ -39,14 +39,14 @@ func newEpoll() (*os.File, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // or NewFile leaves it out of the poller
+	if err := unix.SetNonblock(fd, true); err != nil { // otherwise NewFile does not register the file with the poller
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	return os.NewFile(uintptr(fd), "epoll"), nil
 }
 
-// epollWait returns what is ready now.
+// epollWait returns the events that are ready now, without waiting.
 func epollWait(epfd int, events []unix.EpollEvent) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	return int(n), errno
@@ -57,10 +57,10 @@ func receive(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// maxBuffers is how many buffers one system call writes.
+// maxBuffers is how many buffers one system call may write.
 const maxBuffers = 64
 
-// send writes bufs, at most maxBuffers, in one call, as far as the socket takes them.
+// send writes as much of bufs, at most maxBuffers of them, as the socket takes in one call.
 func (l *lane) send(fd int, bufs [][]byte) (int, syscall.Errno) {
 	if len(bufs) == 1 {
 		b := bufs[0]

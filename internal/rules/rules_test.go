@@ -1,5 +1,5 @@
-// Package rules holds what no package may import, and why, beyond what hub and wsproto
-// hold of themselves. It has tests only.
+// Package rules tests which packages may import what, beyond the rules that hub and wsproto
+// test themselves. It has tests only.
 package rules
 
 import (
@@ -17,8 +17,8 @@ import (
 
 const module = "github.com/doyasa/doyasa/"
 
-// A rule says who alone may import something. Names are of packages in this module, or
-// import paths, each with all below it.
+// A rule says which packages alone may import something. Names are of packages in this module, or import
+// paths, each with all below it.
 type rule struct {
 	imported string
 	by       []string
@@ -26,27 +26,29 @@ type rule struct {
 }
 
 var rules = []rule{
-	{module + "hub", []string{"internal/server", "internal/journal", "internal/journaltest"}, "rooms are used through the server or a journal; internal/loop moves bytes and knows no room"},
-	{module + "wsproto", []string{"internal/server", "internal/bench"}, "besides the load generator only the server knows frames, and rooms as well; internal/loop moves bytes and knows no frame"},
-	{module + "internal/loop", []string{"internal/server"}, "connections are handed to a loop by the server alone"},
-	{module + "internal/server", []string{"cmd/doyasa"}, "only the binary starts things"},
+	{module + "hub", []string{"internal/server", "internal/chat", "internal/journal"}, "rooms are used through chat, the HTTP API or a journal; internal/loop moves bytes and internal/limit counts, and neither knows a room"},
+	{module + "wsproto", []string{"internal/server", "internal/chat", "internal/bench"}, "besides the load generator only the handshake and chat know frames; internal/loop moves bytes and internal/limit counts, and neither knows a frame"},
+	{module + "internal/loop", []string{"internal/chat"}, "chat alone hands connections to a loop; internal/limit counts and knows no connection"},
+	{module + "internal/chat", []string{"internal/server", "cmd/doyasa"}, "a connection becomes a member after its handshake, which the server answers; the binary asks it which names an import may have"},
+	{module + "internal/limit", []string{"internal/server", "internal/chat"}, "limits are for clients, and only the server and chat meet them"},
+	{module + "internal/server", []string{"cmd/doyasa"}, "only the binary starts things; internal/chat is given what it needs and does not know the server"},
 	{module + "internal/journal", []string{"cmd/doyasa"}, "only the binary starts things"},
-	{"github.com/nats-io/", []string{"internal/journal"}, "rooms and server know a journal, not the one that stores"},
+	{module + "internal/journal/seglog", []string{"internal/journal"}, "rooms and server know the interface of a journal, and not how it stores messages"},
 	{module + "internal/bench", []string{"cmd/doyasa"}, "only the binary starts a load"},
-	{module + "internal/config", []string{"cmd/doyasa", "internal/server"}, "hub, wsproto and loop have options of their own"},
+	{module + "internal/config", []string{"cmd/doyasa", "internal/server", "internal/chat"}, "hub, wsproto, loop and limit have options of their own"},
 	{module + "static", []string{"cmd/doyasa"}, "the page is handed to the server"},
 	{module + "internal/conntest", nil, "it is for tests"},
 	{module + "internal/vectors", nil, "it is for tests"},
-	{module + "internal/journaltest", nil, "it is for tests"},
+	{module + "hub/journaltest", nil, "it is for tests"},
 	{"github.com/spf13/", []string{"cmd/doyasa"}, "only the binary reads flags"},
 	{"flag", []string{"cmd/doyasa"}, "only the binary reads flags"},
-	{"github.com/rs/zerolog", []string{"cmd/doyasa", "internal/server"}, "who is used by others does not log for them"},
+	{"github.com/rs/zerolog", []string{"cmd/doyasa", "internal/server", "internal/chat", "internal/limit"}, "a package that is used by others does not log for them"},
 	{"github.com/rs/zerolog/log", nil, "a logger is passed by value; there is no global one"},
 	{"log", []string{"cmd/doyasa"}, "zerolog is the logger; net/http alone is given another"},
-	{"github.com/prometheus/", []string{"internal/server"}, "the hub and the loops count, the server shows it"},
-	{"github.com/google/uuid", []string{"cmd/doyasa", "internal/server", "internal/journal"}, "ids are given where the protocol is spoken"},
-	{"encoding/json", []string{"internal/server", "cmd/doyasa", "internal/config", "internal/journal"}, "JSON is one form of the wire, and the server's business"},
-	{"net/http", []string{"internal/server", "cmd/doyasa"}, "HTTP ends at the edge"},
+	{"github.com/prometheus/", []string{"internal/server"}, "the hub, the loops and the sessions count, the server shows it"},
+	{"github.com/google/uuid", []string{"cmd/doyasa", "internal/server", "internal/chat", "internal/journal"}, "ids are given where the protocol is spoken"},
+	{"encoding/json", []string{"internal/server", "internal/chat", "cmd/doyasa", "internal/config", "internal/journal"}, "JSON is one form of the wire, and the business of chat and the API"},
+	{"net/http", []string{"internal/server", "cmd/doyasa"}, "HTTP ends in the server; internal/chat is given a connection after its handshake"},
 }
 
 // within reports whether name is top or below it.
@@ -58,7 +60,7 @@ func within(name, top string) bool {
 // broken returns the rule that an import breaks.
 func broken(pkg, imported string) (rule, bool) {
 	for _, r := range rules {
-		// Of the standard library a name stands for one package: log is not log/slog.
+		// A name of the standard library stands for one package only: log is not log/slog.
 		applies := within(imported, r.imported) && (strings.Contains(r.imported, ".") || imported == r.imported)
 		if applies && !within(module+pkg, r.imported) && !slices.ContainsFunc(r.by, func(by string) bool { return within(pkg, by) }) {
 			return r, true
@@ -77,7 +79,7 @@ func TestImports(t *testing.T) {
 		if d.IsDir() {
 			_, nested := os.Stat(filepath.Join(name, "go.mod"))
 			if name != root && (nested == nil || strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
-				return fs.SkipDir // another module, or none
+				return fs.SkipDir // another module, or not Go code
 			}
 			return nil
 		}
@@ -94,9 +96,6 @@ func TestImports(t *testing.T) {
 		}
 		pkg := path.Dir(filepath.ToSlash(relative))
 		seen[pkg] = true
-		if within(pkg, "internal/journaltest") { // what only tests use may use what it likes
-			return nil
-		}
 		for _, spec := range file.Imports {
 			imported, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
@@ -111,14 +110,14 @@ func TestImports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pkg := range []string{"hub", "wsproto", "internal/loop", "internal/server", "cmd/doyasa"} {
+	for _, pkg := range []string{"hub", "wsproto", "internal/loop", "internal/limit", "internal/chat", "internal/server", "cmd/doyasa"} {
 		if !seen[pkg] {
-			t.Errorf("no files of %s were found: the rules hold nothing", pkg)
+			t.Errorf("no files of %s were found: the rules test nothing", pkg)
 		}
 	}
 }
 
-// The rules themselves: what they must refuse, and what not.
+// The rules refuse what they must, and nothing else.
 func TestBroken(t *testing.T) {
 	for _, tt := range []struct {
 		pkg, imported string
@@ -129,6 +128,16 @@ func TestBroken(t *testing.T) {
 		{"hub", module + "wsproto", true},
 		{"wsproto", module + "hub", true},
 		{"cmd/doyasa", module + "hub", true},
+		{"internal/limit", module + "hub", true},
+		{"internal/limit", module + "wsproto", true},
+		{"internal/limit", module + "internal/loop", true},
+		{"internal/limit", module + "internal/chat", true},
+		{"internal/chat", module + "internal/server", true},
+		{"internal/chat", "net/http", true},
+		{"internal/chat", module + "internal/loop", false},
+		{"internal/chat", module + "hub", false},
+		{"internal/server", module + "internal/chat", false},
+		{"internal/server", module + "internal/loop", true},
 		{"internal/server", module + "hub", false},
 		{"internal/journal/nats", module + "hub", false},
 		{"internal/server", module + "hubbub", false},

@@ -13,16 +13,17 @@ import (
 
 	"github.com/doyasa/doyasa/hub"
 	"github.com/doyasa/doyasa/internal/config"
+	"github.com/doyasa/doyasa/internal/limit"
 )
 
-// Who is believed about where a request comes from, and who is not.
+// Only trusted proxies are believed about the address from which a request comes.
 func TestRequester(t *testing.T) {
 	proxies := []string{"10.0.0.0/8", "2001:db8:1::/48", "fe80::/10"}
 	for _, tt := range []struct {
 		name      string
 		trusted   []string
 		peer      string
-		forwarded []string // a field each
+		forwarded []string // one X-Forwarded-For field each
 		want      string
 		warned    bool
 	}{
@@ -51,7 +52,7 @@ func TestRequester(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var log strings.Builder
-			s := &Server{log: zerolog.New(&log), cfg: config.Default()}
+			s := &Server{log: limit.NewLog(zerolog.New(&log)), cfg: config.Default()}
 			for _, p := range tt.trusted {
 				s.proxies = append(s.proxies, netip.MustParsePrefix(p))
 			}
@@ -59,8 +60,8 @@ func TestRequester(t *testing.T) {
 			r.RemoteAddr = tt.peer
 			r.Header["X-Forwarded-For"] = tt.forwarded
 			for range 2 {
-				if got := s.requesterOf(r); got.addr.String() != tt.want || got.network() != networkOf(netip.MustParseAddr(tt.want)) {
-					t.Errorf("%s says %q: it comes from %s (%s), want %s", tt.peer, tt.forwarded, got.addr, got.network(), tt.want)
+				if got := s.peerOf(r); got.Addr.String() != tt.want || got.Network() != limit.NetworkOf(netip.MustParseAddr(tt.want)) {
+					t.Errorf("%s says %q: it comes from %s (%s), want %s", tt.peer, tt.forwarded, got.Addr, got.Network(), tt.want)
 				}
 			}
 			if n := strings.Count(log.String(), "trusted_proxies"); (n > 0) != tt.warned || strings.Count(log.String(), "\n") > 1 {
@@ -70,30 +71,7 @@ func TestRequester(t *testing.T) {
 	}
 }
 
-// One customer counts as one: an address of IPv4, a /64 of IPv6.
-func TestNetworks(t *testing.T) {
-	of := func(s string) network { return networkOf(netip.MustParseAddr(s)) }
-	for _, same := range [][2]string{{"192.0.2.1", "::ffff:192.0.2.1"}, {"2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"}} {
-		if of(same[0]) != of(same[1]) {
-			t.Errorf("%s and %s count as two, want one", same[0], same[1])
-		}
-	}
-	for _, differ := range [][2]string{{"192.0.2.1", "192.0.2.2"}, {"2001:db8::1", "2001:db8:0:1::1"}, {"192.0.2.1", "2001:db8::1"}, {"0.0.0.1", "::1"}} {
-		if of(differ[0]) == of(differ[1]) {
-			t.Errorf("%s and %s count as one, want two", differ[0], differ[1])
-		}
-	}
-	for addr, want := range map[string]string{"192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::/64"} {
-		if got := of(addr).String(); got != want {
-			t.Errorf("%s counts as %s, want %s", addr, got, want)
-		}
-	}
-	if networkOf(netip.Addr{}) != networkOf(netip.MustParseAddr("::1")) {
-		t.Error("an address that is not known counts as something else than before")
-	}
-}
-
-// H36: the limit counts those the proxy names, each by itself.
+// H36: the limit counts each address that the proxy reports on its own.
 func TestConnectionsPerAddress(t *testing.T) {
 	e := newEdge(t, func(c *config.Config) {
 		c.Limits.ConnectionsPerIP, c.TrustedProxies = 2, []string{"127.0.0.0/8"}
@@ -117,16 +95,16 @@ func TestConnectionsPerAddress(t *testing.T) {
 	}
 	e.eventually("doyasa_connections", 4)
 	e.shutdown()
-	if len(e.s.perAddress) != 0 {
-		t.Errorf("%v are still counted", e.s.perAddress)
+	if open, addresses := e.s.connections.Open(); open != 0 || addresses != 0 {
+		t.Errorf("%d connections of %d addresses are still counted", open, addresses)
 	}
 }
 
-// M24: resumes and pages have a rate of their own, whatever may be said. Who is a little
-// over it waits, who is far over it is told when to come back.
+// M24: resumes and pages have a rate of their own, besides the rate of messages. A client a little over it waits;
+// a client far over it is told to come back later.
 func TestHistoryRate(t *testing.T) {
 	e := newEdge(t, func(c *config.Config) { c.Limits.Burst, c.Limits.MessagesPerSecond = 1, 1 })
-	e.s.quotas.history = newQuota(rate{perSecond: 20, burst: 10})
+	e.s.quotas.History = limit.NewQuota(limit.Rate{PerSecond: 20, Burst: 10})
 	const path = "/api/rooms/doyasa/messages"
 	limited := 0
 	for range 40 {
@@ -150,15 +128,15 @@ func TestHistoryRate(t *testing.T) {
 	if line, err := b.Peek(20); err != nil || !strings.Contains(string(line), `"type":"hel`) {
 		t.Errorf("a member a little over the rate: %q, %v, want hello after a moment", line, err)
 	}
-	for range 1000 { // who waits for longer than a member may
-		e.s.quotas.history.reserve(networkOf(netip.MustParseAddr("127.0.0.1")), time.Now(), time.Hour)
+	for range 1000 { // so many that a member would have to wait for too long
+		e.s.quotas.History.Reserve(limit.NetworkOf(netip.MustParseAddr("127.0.0.1")), time.Now(), time.Hour)
 	}
 	nc, b = e.upgrade(v1)
 	defer nc.Close()
 	if got, err := io.ReadAll(b); err != nil || string(got) != "\x88\x0e\x03\xf5rate_limited" {
 		t.Errorf("a member far over the rate: %q, %v, want Close 1013 rate_limited", got, err)
 	}
-	// Reading nothing costs nothing.
+	// A member that asks for no history takes no token.
 	nc, b = e.upgrade(strings.Replace(v1, "/websocket", "/websocket?history=0", 1))
 	defer nc.Close()
 	if line, err := b.Peek(20); err != nil || !strings.Contains(string(line), `"type":"hel`) {
@@ -166,7 +144,7 @@ func TestHistoryRate(t *testing.T) {
 	}
 }
 
-// A room that the journal kept over a restart is not a new one.
+// A room whose history the journal kept over a restart is not a new room.
 func TestRoomsPerMinuteOverARestart(t *testing.T) {
 	journal := hub.NewMemory(hub.MemoryOptions{})
 	cfg := config.Default()
@@ -196,20 +174,20 @@ func TestRoomsPerMinuteOverARestart(t *testing.T) {
 	}
 }
 
-// Whatever a visitor writes into X-Forwarded-For, what the trusted proxy has added behind
-// it counts.
+// Whatever a visitor writes into X-Forwarded-For, the address that the trusted proxy has added after it
+// counts.
 func FuzzForwarded(f *testing.F) {
 	for _, seed := range []string{"", "10.0.0.1", "198.51.100.7, 10.0.0.2", ",", "[::1]:80", "unknown", "10.0.0.1,,10.0.0.1", "\x00", strings.Repeat("10.0.0.1,", 1000)} {
 		f.Add(seed)
 	}
-	s := &Server{log: zerolog.Nop(), proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	s := &Server{log: limit.NewLog(zerolog.Nop()), proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	f.Fuzz(func(t *testing.T, forged string) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = "10.0.0.1:5"
 		for _, fields := range [][]string{{forged + ", 203.0.113.9"}, {forged, "203.0.113.9"}, {forged + ",203.0.113.9, 10.0.0.7"}} {
 			r.Header["X-Forwarded-For"] = fields
-			if got := s.requesterOf(r); got.addr.String() != "203.0.113.9" {
-				t.Errorf("%q: it comes from %s, want 203.0.113.9", fields, got.addr)
+			if got := s.peerOf(r); got.Addr.String() != "203.0.113.9" {
+				t.Errorf("%q: it comes from %s, want 203.0.113.9", fields, got.Addr)
 			}
 		}
 	})

@@ -2,140 +2,154 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
 	"github.com/doyasa/doyasa/hub"
+	"github.com/doyasa/doyasa/internal/chat"
 	"github.com/doyasa/doyasa/internal/config"
+	"github.com/doyasa/doyasa/internal/limit"
 )
 
-// journalTimeout bounds how long a request waits for the journal. Its own context does not: that ends as well when the
-// peer has closed its sending side, and such a peer still waits for its answer.
+// journalTimeout is how long a request waits for the journal. The context of the request cannot limit this
+// wait: it ends as soon as the client closes its sending side, and such a client still waits for its answer.
 const journalTimeout = 5 * time.Second
 
 const (
-	defaultPage = 50        // messages of a GET that does not say
-	maxBody     = 256 << 10 // bytes of text in the answer to one, but always one message
+	defaultPage = 50        // messages in a page, if the request does not say how many
+	maxBody     = 256 << 10 // bytes of text in a page; a page has at least one message
 )
 
 type historyBody struct {
-	Epoch    string         `json:"epoch"`
-	First    uint64         `json:"first"`
-	Last     uint64         `json:"last"`
-	Messages []messageFrame `json:"messages"`
+	Epoch    string              `json:"epoch"`
+	First    uint64              `json:"first"`
+	Last     uint64              `json:"last"`
+	Known    *bool               `json:"known,omitempty"` // false if the server does not know the position that the parameter "after" names
+	Messages []chat.MessageFrame `json:"messages"`
 }
 
-// roomAndQuery reads what stands in the URL, or answers that it cannot be read.
+// roomAndQuery returns the room and the query of the URL. If they are not valid, it answers with an error.
 func roomAndQuery(w http.ResponseWriter, r *http.Request) (room string, values url.Values, ok bool) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		answerError(w, http.StatusBadRequest, "bad_query", "the query cannot be read: "+err.Error(), 0)
+		writeError(w, &refusal{code: chat.BadQuery, text: "the query cannot be read: " + err.Error()})
 		return "", nil, false
 	}
 	if room, ok = config.CleanRoom(r.PathValue("room")); !ok {
-		answerError(w, http.StatusBadRequest, "bad_room", "a room is 1 to 64 letters, digits, - and _", 0)
+		writeCode(w, chat.BadRoom)
 	}
 	return room, values, ok
 }
 
-// getMessages answers GET /api/rooms/{room}/messages: a page of history, oldest first.
-// A room nobody has been in is an empty one.
+// getMessages answers GET /api/rooms/{room}/messages with a page of history, oldest message first. A room
+// that does not exist has an empty page.
 func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) {
 	room, values, ok := roomAndQuery(w, r)
 	if !ok {
 		return
 	}
-	from := s.requesterOf(r)
-	if wait, ok := s.quotas.history.take(from.network(), time.Now()); !ok {
-		s.metrics.throttled.WithLabelValues("history").Inc()
-		s.note(r, from, &denial{status: http.StatusTooManyRequests, reason: errRateLimited.code, detail: "too many pages of history"})
-		answerError(w, http.StatusTooManyRequests, errRateLimited.code, "too many pages of history", wait)
+	from := s.peerOf(r)
+	if wait, ok := s.quotas.History.Take(from.Network(), time.Now()); !ok {
+		s.throttle(w, r, from, "history", &refusal{code: chat.RateLimited, text: "too many pages of history", retry: wait})
 		return
 	}
+	q, wrong := parsePage(values)
+	if wrong != nil {
+		writeCode(w, wrong)
+		return
+	}
+	read, err := s.readPage(room, q)
+	if err != nil {
+		s.log.About(from.Network(), zerolog.ErrorLevel).Err(err).Msg("history could not be read")
+		writeError(w, &refusal{code: chat.Internal, text: "history could not be read", retry: time.Second})
+		return
+	}
+	page := s.encodePage(read, q)
+	if !s.replies.Begin(from.Network(), len(page)) {
+		s.metrics.throttled.WithLabelValues("history").Inc()
+		writeError(w, &refusal{code: chat.Busy, text: "too many pages of history have not been read yet", retry: time.Second})
+		return
+	}
+	defer s.replies.End(from.Network(), len(page))
+	writeJSON(w, http.StatusOK, page)
+}
+
+// parsePage returns which page the query asks for, or what is wrong with the query.
+func parsePage(values url.Values) (hub.PageQuery, *chat.Code) {
 	q := hub.PageQuery{Limit: defaultPage, Bytes: maxBody, Newest: !values.Has("after")}
-	for key, to := range map[string]*uint64{"after": &q.After, "before": &q.Before} {
-		if !values.Has(key) {
-			continue
+	var err error
+	if values.Has("after") {
+		if q.After, err = strconv.ParseUint(values.Get("after"), 10, 53); err != nil {
+			return q, chat.BadAfter
 		}
-		n, err := strconv.ParseUint(values.Get(key), 10, 53)
-		if err != nil || key == "before" && n == 0 {
-			answerError(w, http.StatusBadRequest, "bad_"+key, `"`+key+`" must be a position`, 0)
-			return
+	}
+	if values.Has("before") {
+		if q.Before, err = strconv.ParseUint(values.Get("before"), 10, 53); err != nil || q.Before == 0 {
+			return q, chat.BadBefore
 		}
-		*to = n
 	}
 	if values.Has("limit") {
 		n, err := strconv.ParseInt(values.Get("limit"), 10, 64)
-		if err != nil && !errors.Is(err, strconv.ErrRange) {
-			answerError(w, http.StatusBadRequest, "bad_limit", `"limit" must be a number`, 0)
-			return
+		if err != nil && !errors.Is(err, strconv.ErrRange) { // if the number is out of range, n is the nearest number
+			return q, chat.BadLimit
 		}
-		q.Limit = int(min(max(n, 1), maxPage))
+		q.Limit = int(min(max(n, 1), chat.MaxPage))
 	}
+	return q, nil
+}
 
+// readPage reads a page of history from the journal.
+func (s *Server) readPage(room string, q hub.PageQuery) (hub.Page, error) {
 	type result struct {
 		page hub.Page
 		err  error
 	}
-	read := make(chan result, 1) // the page; the journal sends once, never closed
+	read := make(chan result, 1) // capacity 1; has the page; the journal sends once, never closed
 	s.hub.Page(room, q, func(p hub.Page, err error) { read <- result{p, err} })
-	var got result
 	select {
-	case got = <-read:
+	case got := <-read:
+		return got.page, got.err
 	case <-time.After(journalTimeout):
-		got.err = context.DeadlineExceeded
+		return hub.Page{}, context.DeadlineExceeded
 	}
-	if got.err != nil {
-		s.lines.event(&s.log, zerolog.ErrorLevel, from.network()).Err(got.err).Msg("history could not be read")
-		answerError(w, http.StatusServiceUnavailable, errInternal.code, "history could not be read", time.Second)
-		return
-	}
-	page := s.encodePage(got.page)
-	if !s.answering.begin(from.network(), len(page)) {
-		s.metrics.throttled.WithLabelValues("history").Inc()
-		answerError(w, http.StatusServiceUnavailable, errBusy.code, "too many pages of history have not been read yet", time.Second)
-		return
-	}
-	defer s.answering.end(from.network(), len(page))
-	answerEncoded(w, http.StatusOK, page)
 }
 
-// encodePage is for one goroutine at a time: a crowd that asks for pages all at once would
-// have those who move messages wait for a turn behind all of them.
-func (s *Server) encodePage(p hub.Page) []byte {
+// encodePage encodes a page. Only one page is encoded at a time, so that many requests do not take the CPU
+// from the hub and the lanes.
+func (s *Server) encodePage(p hub.Page, q hub.PageQuery) []byte {
 	s.encoding.Lock()
 	defer s.encoding.Unlock()
-	body := historyBody{Epoch: p.Epoch, First: p.First, Messages: []messageFrame{}}
+	body := historyBody{Epoch: p.Epoch, First: p.First, Messages: []chat.MessageFrame{}}
+	if !q.Newest && !p.Known {
+		body.Known = new(bool) // false
+	}
 	if p.First > 0 {
 		body.Last = p.Head
 	}
 	for _, m := range p.Messages {
-		body.Messages = append(body.Messages, newMessageFrame(m))
+		body.Messages = append(body.Messages, chat.NewMessageFrame(m))
 	}
-	return encodeJSON(body)
+	return chat.EncodeJSON(body)
 }
 
-// postMessage answers POST /api/rooms/{room}/messages: the body is said in the room.
+// postMessage answers POST /api/rooms/{room}/messages. It says the body in the room.
 func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
-	from := s.requesterOf(r)
-	if wrong := s.checkOrigin(r); wrong != nil {
-		s.refuse(w, r, from, wrong)
+	from := s.peerOf(r)
+	if why := s.checkOrigin(r); why != nil {
+		s.refuse(w, r, from, why)
 		return
 	}
 	if s.draining.Load() {
-		answerError(w, http.StatusServiceUnavailable, errBusy.code, "shutting down", time.Second)
+		writeError(w, &refusal{code: chat.Busy, text: "shutting down", retry: time.Second})
 		return
 	}
 	room, values, ok := roomAndQuery(w, r)
@@ -143,137 +157,89 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m := &hub.Message{ID: hub.ID(uuid.Must(uuid.NewV7()))}
-	if key := strings.Join(r.Header["Idempotency-Key"], ", "); key != "" { // of two, neither
-		if m.ID, m.Idempotent = parseID(key); !m.Idempotent {
-			answerError(w, http.StatusBadRequest, errBadID.code, "Idempotency-Key must be a UUID in its 36-character form", 0)
+	if key := strings.Join(r.Header["Idempotency-Key"], ", "); key != "" { // several fields make an invalid key
+		if len(key) == 38 && key[0] == '"' && key[37] == '"' { // the draft about this header wants quotes
+			key = key[1:37]
+		}
+		if m.ID, m.Idempotent = chat.ParseID(key); !m.Idempotent {
+			writeError(w, &refusal{code: chat.BadID, text: "Idempotency-Key must be a UUID in its 36-character form"})
 			return
 		}
 	}
-	if m.From, ok = s.poster(r, values.Get("name"), from.network()); !ok {
-		answerError(w, http.StatusBadRequest, errBadName.code, errBadName.text, 0)
+	if m.From, ok = s.poster(r, values.Get("name"), from.Network()); !ok {
+		writeCode(w, chat.BadName)
 		return
 	}
-	textBytes := s.cfg.Limits.TextBytes
-	http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.cfg.Limits.HandshakeTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(textBytes)))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		answerError(w, http.StatusRequestEntityTooLarge, errTextTooLong.code, errTextTooLong.text, 0)
-		return
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		w.Header().Set("Connection", "close")
-		answerError(w, http.StatusRequestTimeout, errBadText.code, "the body did not come", 0)
-		return
-	case err != nil: // trying again, as 408 would invite to, does not help
-		w.Header().Set("Connection", "close")
-		answerError(w, http.StatusBadRequest, errBadText.code, "the body cannot be read", 0)
-		return
-	}
-	text, wrong := cleanBody(body, textBytes)
+	text, wrong := s.readText(w, r)
 	if wrong != nil {
-		answerError(w, http.StatusBadRequest, wrong.code, wrong.text, 0)
+		writeError(w, wrong)
 		return
 	}
-	if !s.mayPost(w, r, from, room) {
+	if why, setting := s.mayPost(from, room); why != nil {
+		s.throttle(w, r, from, setting, why)
 		return
 	}
 	m.Payload = []byte(text)
 	s.publish(w, r, from, room, m)
 }
 
-// mayPost tells whether an address may say one more message in a room, and make that if it is new, or answers that it may not.
-func (s *Server) mayPost(w http.ResponseWriter, r *http.Request, from requester, room string) bool {
+// mayPost takes the tokens for one more message of an address in a room, which is created if it is new. If a
+// token is missing, it returns the refusal and the limit that was reached.
+func (s *Server) mayPost(from limit.Peer, room string) (why *refusal, setting string) {
 	now := time.Now()
 	limits := s.cfg.Limits
-	deny := func(wait time.Duration, setting string, allowed int, text string) bool {
-		s.metrics.throttled.WithLabelValues(setting).Inc()
-		s.note(r, from, &denial{status: http.StatusTooManyRequests, reason: errRateLimited.code, detail: text,
-			setting: "limits." + setting, seen: "more", allowed: allowed})
-		answerError(w, http.StatusTooManyRequests, errRateLimited.code, text, wait)
-		return false
+	deny := func(wait time.Duration, setting string, allowed int, text string) (*refusal, string) {
+		return &refusal{code: chat.RateLimited, text: text, retry: wait,
+			setting: "limits." + setting, seen: "more", allowed: allowed}, setting
 	}
-	if wait, ok := s.quotas.posts.take(from.network(), now); !ok {
-		return deny(wait, "messages_per_second", limits.MessagesPerSecond, errRateLimited.text)
+	if wait, ok := s.quotas.Posts.Take(from.Network(), now); !ok {
+		return deny(wait, "messages_per_second", limits.MessagesPerSecond, "")
 	}
-	if wait, ok := s.quotas.messages.take(from.network(), now); !ok {
-		return deny(wait, "messages_per_second_per_ip", limits.MessagesPerSecondPerIP, errRateLimited.text)
+	if wait, ok := s.quotas.Messages.Take(from.Network(), now); !ok {
+		return deny(wait, "messages_per_second_per_ip", limits.MessagesPerSecondPerIP, "")
 	}
-	if wait, ok := s.mayMakeRoom(room, from.network(), now); !ok {
+	if wait, ok := s.sessions.MayMakeRoom(room, from.Network(), now); !ok {
 		return deny(wait, "rooms_per_minute_per_ip", limits.RoomsPerMinutePerIP, "too many new rooms")
 	}
-	return true
+	return nil, ""
 }
 
-// mayMakeRoom tells whether room is there already, or may be made from an address now.
-func (s *Server) mayMakeRoom(room string, from network, now time.Time) (wait time.Duration, ok bool) {
-	if room == s.cfg.Rooms.Default || s.hub.Has(room) {
-		return 0, true
-	}
-	return s.quotas.rooms.take(from, now)
+// throttle answers a request that a limit refuses. The connection stays open.
+func (s *Server) throttle(w http.ResponseWriter, r *http.Request, from limit.Peer, setting string, why *refusal) {
+	s.metrics.throttled.WithLabelValues(setting).Inc()
+	s.note(r, from, why)
+	writeError(w, why)
 }
 
-// cleanBody brings a body into the form of a text, or tells what is wrong with it.
-func cleanBody(body []byte, textBytes int) (string, *clientError) {
-	if !utf8.Valid(body) {
-		return "", errBadText
-	}
-	return cleanText(string(body), textBytes)
-}
-
-// publish says m and answers with it as it was stored.
-func (s *Server) publish(w http.ResponseWriter, r *http.Request, from requester, room string, m *hub.Message) {
+// publish says m and answers with the stored message.
+func (s *Server) publish(w http.ResponseWriter, r *http.Request, from limit.Peer, room string, m *hub.Message) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), journalTimeout)
 	defer cancel()
 	stored, err := s.hub.Publish(ctx, room, m)
-	switch {
-	case err == nil:
-		answer(w, http.StatusOK, newMessageFrame(stored))
-	case errors.Is(err, hub.ErrRoomsFull):
-		s.note(r, from, &denial{status: http.StatusServiceUnavailable, reason: "rooms_full", setting: "rooms.max", seen: s.cfg.Rooms.Max, allowed: s.cfg.Rooms.Max, detail: err.Error()})
-		answerError(w, http.StatusServiceUnavailable, "rooms_full", "there are rooms.max rooms and each has somebody in it", 10*time.Second)
-	case errors.Is(err, hub.ErrBusy), errors.Is(err, hub.ErrClosed):
-		answerError(w, http.StatusServiceUnavailable, errBusy.code, errBusy.text, time.Second)
-	case errors.Is(err, hub.ErrUnavailable):
-		answerError(w, http.StatusServiceUnavailable, errNotStored.code, errNotStored.text, 30*time.Second)
-	default:
-		s.lines.event(&s.log, zerolog.ErrorLevel, from.network()).Err(err).Msg("not stored")
-		answerError(w, http.StatusServiceUnavailable, errInternal.code, errInternal.text, time.Second)
+	if err == nil {
+		writeJSON(w, http.StatusOK, chat.EncodeJSON(chat.NewMessageFrame(stored)))
+		return
 	}
+	why := &refusal{code: chat.Unstored(err), retry: time.Second}
+	switch why.code {
+	case chat.RoomsFull:
+		why.retry, why.setting, why.seen, why.allowed = 10*time.Second, "rooms.max", s.cfg.Rooms.Max, s.cfg.Rooms.Max
+		s.note(r, from, why)
+	case chat.NotStored:
+		why.retry = 30 * time.Second
+	case chat.Internal:
+		s.log.About(from.Network(), zerolog.ErrorLevel).Err(err).Msg("not stored")
+	}
+	writeError(w, why)
 }
 
-// poster is who says what is posted: always the same id for the same name and address.
-func (s *Server) poster(r *http.Request, name string, from network) (hub.Author, bool) {
-	id := uuid.NewSHA1(s.namespace, fmt.Appendf(nil, "%d\x00%s", from, name))
+// poster returns the author of a posted message. The same name and address always have the same id.
+func (s *Server) poster(r *http.Request, name string, from limit.Network) (hub.Author, bool) {
+	id := uuid.NewHash(sha256.New(), s.namespace, fmt.Appendf(nil, "%d\x00%s", from, name), 8) // version 8 is for ids made with a hash of our choice
 	if name == "" {
 		n := int64(id[0])<<8 | int64(id[1])
 		return hub.Author{ID: id.String(), Name: guestName(r.Header.Get("Accept-Language")) + strconv.FormatInt(n, 10)}, true
 	}
-	name, ok := cleanName(name)
+	name, ok := chat.CleanName(name)
 	return hub.Author{ID: id.String(), Name: name}, ok
-}
-
-type errorBody struct {
-	Code       string `json:"code"`
-	Text       string `json:"text"`
-	RetryAfter int64  `json:"retry_after_ms,omitempty"`
-}
-
-func answerError(w http.ResponseWriter, status int, code, text string, retryAfter time.Duration) {
-	if retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(retryAfter.Seconds()))))
-	}
-	answer(w, status, errorBody{code, text, int64(math.Ceil(retryAfter.Seconds() * 1000))})
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	answerEncoded(w, status, encodeJSON(body))
-}
-
-func answerEncoded(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	w.Write(append(body, '\n'))
 }

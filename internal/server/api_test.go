@@ -17,19 +17,20 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/doyasa/doyasa/hub/journaltest"
+	"github.com/doyasa/doyasa/internal/chat"
 	"github.com/doyasa/doyasa/internal/config"
-	"github.com/doyasa/doyasa/internal/journaltest"
 )
 
 const someID = "0199a8e2-0000-7000-8000-000000000001"
 
-// post makes a request of a body, on a connection of its own.
+// post is a request that posts a body and closes its connection.
 func post(target, body string, header ...string) string {
 	lines := append([]string{"POST " + target + " HTTP/1.1", "Host: chat.example", "Connection: close", fmt.Sprint("Content-Length: ", len(body))}, header...)
 	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body
 }
 
-// chunked makes a request of a body that is encoded already.
+// chunked is a request with a chunked body, which is given encoded.
 func chunked(target, chunks string) string {
 	return "POST " + target + " HTTP/1.1\r\nHost: chat.example\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
 }
@@ -57,19 +58,33 @@ func TestPostErrors(t *testing.T) {
 		{"far more", post(path, strings.Repeat("x", 1<<20)), 413, "text_too_long"},
 		{"nothing", post(path, ""), 400, "text_empty"},
 		{"spaces", post(path, " \n "), 400, "text_empty"},
+		{"a filler", post(path, "\u3164"), 400, "text_empty"},
+		{"zero-width and spaces", post(path, "\u200b \u3000\n"), 400, "text_empty"},
+		{"a heart", post(path, "❤\ufe0f"), 200, ""},
 		{"control character", post(path, "a\x1b[2J"), 400, "bad_text"},
 		{"not UTF-8", post(path, "\xff"), 400, "bad_text"},
 		{"key", post(path, "x", "Idempotency-Key: "+someID), 200, ""},
 		{"key that is no UUID", post(path, "x", "Idempotency-Key: 1"), 400, "bad_id"},
 		{"key in another form", post(path, "x", "Idempotency-Key: {"+someID+"}"), 400, "bad_id"},
 		{"key of zeros", post(path, "x", "Idempotency-Key: 00000000-0000-0000-0000-000000000000"), 400, "bad_id"},
+		{"key in quotes", post(path, "x", `Idempotency-Key: "`+someID+`"`), 200, ""},
+		{"key in quotes, in capitals", post(path, "x", `Idempotency-Key: "`+strings.ToUpper(someID)+`"`), 200, ""},
+		{"key with one quote", post(path, "x", `Idempotency-Key: "`+someID), 400, "bad_id"},
+		{"key with one quote behind", post(path, "x", "Idempotency-Key: "+someID+`"`), 400, "bad_id"},
+		{"key in two pairs of quotes", post(path, "x", `Idempotency-Key: ""`+someID+`""`), 400, "bad_id"},
+		{"key in other quotes", post(path, "x", "Idempotency-Key: '"+someID+"'"), 400, "bad_id"},
+		{"weak key", post(path, "x", `Idempotency-Key: W/"`+someID+`"`), 400, "bad_id"},
+		{"quotes with a space", post(path, "x", `Idempotency-Key: " `+someID+`"`), 400, "bad_id"},
+		{"quotes and nothing", post(path, "x", `Idempotency-Key: ""`), 400, "bad_id"},
+		{"one quote and nothing", post(path, "x", `Idempotency-Key: "`), 400, "bad_id"},
+		{"two keys in quotes", post(path, "x", `Idempotency-Key: "`+someID+`"`, `Idempotency-Key: "`+someID+`"`), 400, "bad_id"},
 		{"two keys", post(path, "x", "Idempotency-Key: "+someID, "Idempotency-Key: 1"), 400, "bad_id"},
 		{"chunks that are none", chunked(path, "zz\r\nhi\r\n0\r\n\r\n"), 400, "bad_text"},
 		{"a trailer too large", chunked(path, "2\r\nhi\r\n0\r\n"+strings.Repeat("X: y\r\n", 20_000)+"\r\n"), 400, "bad_text"},
 		{"room", post("/api/rooms/a%20b/messages", "x"), 400, "bad_room"},
 		{"room with a slash", post("/api/rooms/a%2Fb/messages", "x"), 400, "bad_room"},
 		{"name", post(path+"?name=%E2%80%8B", "x"), 400, "bad_name"},
-		{"other site", post(path, "x", "Origin: https://evil.example"), 403, ""},
+		{"other site", post(path, "x", "Origin: https://evil.example"), 403, "origin"},
 		{"own page", post(path, "x", "Origin: http://chat.example"), 200, ""},
 		{"PUT", strings.Replace(post(path, "x"), "POST", "PUT", 1), 405, "bad_method"},
 	}
@@ -91,7 +106,7 @@ func TestPostErrors(t *testing.T) {
 func TestPostRate(t *testing.T) {
 	e := newEdge(t, func(c *config.Config) { c.Limits.MessagesPerSecond, c.Limits.Burst = 1, 2 })
 	const path = "/api/rooms/doyasa/messages"
-	for i, want := range []int{400, 200, 200, 429} { // what is refused takes no token
+	for i, want := range []int{400, 200, 200, 429} { // a refused post takes no token
 		body := "x"
 		if i == 0 {
 			body = ""
@@ -106,13 +121,13 @@ func TestPostRate(t *testing.T) {
 	}
 }
 
-// A retry is answered as the first was, and stored once; without a key each is its own.
+// A retry gets the answer of the first post and is stored once, in whatever form it writes the key; without a key each post is a message.
 func TestPostIdempotent(t *testing.T) {
 	e := newEdge(t, nil)
-	var first messageFrame
-	for i := range 5 {
-		_, _, body := e.exchange(post("/api/rooms/doyasa/messages?name=A", "x", "Idempotency-Key: "+strings.ToUpper(someID)))
-		var got messageFrame
+	var first chat.MessageFrame
+	for i, key := range []string{strings.ToUpper(someID), someID, `"` + someID + `"`, `"` + strings.ToUpper(someID) + `"`, strings.ToUpper(someID)} {
+		_, _, body := e.exchange(post("/api/rooms/doyasa/messages?name=A", "x", "Idempotency-Key: "+key))
+		var got chat.MessageFrame
 		if err := json.Unmarshal([]byte(body), &got); err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}
@@ -131,12 +146,12 @@ func TestPostIdempotent(t *testing.T) {
 	}
 }
 
-// Who posts without a name is the same guest each time, in the language asked for.
+// A client that posts without a name is the same guest each time, named in its language.
 func TestPosterNames(t *testing.T) {
 	e := newEdge(t, nil)
-	ask := func(query string, header ...string) fromField {
+	ask := func(query string, header ...string) chat.FromField {
 		_, _, body := e.exchange(post("/api/rooms/doyasa/messages"+query, "x", header...))
-		var got messageFrame
+		var got chat.MessageFrame
 		json.Unmarshal([]byte(body), &got)
 		return got.From
 	}
@@ -152,7 +167,7 @@ func TestPosterNames(t *testing.T) {
 	}
 }
 
-// A body that does not come is not waited for longer than a handshake.
+// The server waits for a body no longer than for a handshake.
 func TestSlowBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &play{t: t, config: config.Default(), buffer: 1 << 16, clients: map[string]*client{}}
@@ -283,7 +298,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// A peer that posts and goes before there is an answer is no fault of ours, and no line in the log.
+// A client that posts and goes before the answer is not a fault of the server, and makes no line in the log.
 func TestPostWhoseSenderLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		journal := journaltest.NewAsync(journaltest.Options{Held: true})
@@ -309,13 +324,13 @@ func TestPostWhoseSenderLeaves(t *testing.T) {
 	})
 }
 
-// net/http ends a request's context when the peer has closed its sending side, but such a peer waits for the answer all the
-// same: it gets the one that others get, also when that is that the journal does not answer.
+// net/http ends a request's context when the client has closed its sending side. Such a client still waits for its answer and
+// gets the same one as others, also if the journal does not answer.
 func TestAnswerToHalfClosed(t *testing.T) {
 	const path = "/api/rooms/doyasa/messages"
 	for _, tt := range []struct {
 		method  string
-		answers bool // the journal
+		answers bool // the journal does
 		status  int
 		want    string
 	}{
@@ -335,7 +350,7 @@ func TestAnswerToHalfClosed(t *testing.T) {
 				gone, cancel := context.WithCancel(t.Context())
 				cancel()
 				w := httptest.NewRecorder()
-				answered := make(chan struct{}) // closed behind the answer
+				answered := make(chan struct{}) // closed after the answer
 				go func() {
 					s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(gone, tt.method, path, strings.NewReader("hi")))
 					close(answered)

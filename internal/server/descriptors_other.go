@@ -2,7 +2,8 @@
 
 package server
 
-// maxConnections is the configured limit; without descriptor limits, a million.
+// maxConnections returns the configured limit. If that is not set, it returns a million, because this system
+// has no limit of descriptors to go by.
 func maxConnections(configured int) int {
 	if configured > 0 {
 		return configured

@@ -4,8 +4,8 @@ package server
 
 import "syscall"
 
-// maxConnections is the configured limit, or what the descriptor limit allows less 64
-// for everything else.
+// maxConnections returns the configured limit. If that is not set, it returns the limit of descriptors minus
+// 64, which are kept for everything else.
 func maxConnections(configured int) int {
 	if configured > 0 {
 		return configured

@@ -10,7 +10,7 @@ import (
 
 var (
 	shownTranscript = regexp.MustCompile("(?s)```transcript\n(.*?)```")
-	// What a reader has seen once, in the first transcript.
+	// Limits are shown in full in the first transcript only.
 	tedious = regexp.MustCompile(`"limits":\{[^}]*\}`)
 )
 

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/doyasa/doyasa/internal/config"
+	"github.com/doyasa/doyasa/internal/limit"
 	"github.com/doyasa/doyasa/wsproto"
 )
 
@@ -34,7 +35,7 @@ type edge struct {
 	log  *lockedBuffer
 	down sync.Once
 
-	handlers sync.WaitGroup // at work; net/http does not wait for those that hijack
+	handlers sync.WaitGroup // handlers that run; net/http does not wait for those that hijack
 }
 
 func (e *edge) shutdown() {
@@ -79,19 +80,19 @@ func newEdge(t *testing.T, change func(*config.Config)) *edge {
 	return e
 }
 
-// dial opens a connection whose every use ends within 10 s.
+// dial opens a connection whose every use ends within a minute.
 func (e *edge) dial() net.Conn {
 	e.t.Helper()
 	nc, err := net.Dial("tcp", e.http.Listener.Addr().String())
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	return nc
 }
 
-// exchange writes request and reads the response. If that says so, the connection must
-// then be closed, with nothing more on it. The head comes as it was sent.
+// exchange writes a request and reads the response. If the response says that the connection is closed, nothing
+// more may come on it. The head is returned as it was sent.
 func (e *edge) exchange(request string) (r *http.Response, head, body string) {
 	e.t.Helper()
 	nc := e.dial()
@@ -117,11 +118,11 @@ func (e *edge) exchange(request string) (r *http.Response, head, body string) {
 	return r, head, string(got)
 }
 
-// handshake is a whole one, to be varied.
+// handshake is a valid opening handshake, which tests vary.
 const handshake = "GET /websocket HTTP/1.1\r\nHost: chat.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 
-// vary replaces from by to in the handshake, once; it must be there.
+// vary replaces from, which must be there, with to in the handshake.
 func vary(t *testing.T, from, to string) string {
 	t.Helper()
 	if !strings.Contains(handshake, from) {
@@ -134,7 +135,7 @@ func with(t *testing.T, lines ...string) string {
 	return vary(t, "\r\n\r\n", "\r\n"+strings.Join(lines, "\r\n")+"\r\n\r\n")
 }
 
-// TestHandshakeRows: those rows H1 to H37 of the catalogue that one request makes.
+// TestHandshakeRows has those of the rows H1 to H37 of the catalogue that need one request only.
 func TestHandshakeRows(t *testing.T) {
 	e := newEdge(t, nil)
 	key := "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
@@ -304,7 +305,7 @@ func TestOrigins(t *testing.T) {
 		if tt.want {
 			wantOpened, wantPosted = 101, 200
 		}
-		if posted.StatusCode == 429 { // the rate of this test's address: the origin was let through
+		if posted.StatusCode == 429 { // the test's address is over its rate, so the origin was accepted
 			posted.StatusCode = 200
 		}
 		if opened.StatusCode != wantOpened || posted.StatusCode != wantPosted {
@@ -327,8 +328,8 @@ func TestOriginOverTLS(t *testing.T) {
 	}
 }
 
-// upgrade opens a WebSocket with frames in any number of segments behind the request,
-// and returns the connection behind the 101.
+// upgrade opens a WebSocket, writes the request and frames after it in pieces, and returns the connection after
+// the 101.
 func (e *edge) upgrade(pieces ...string) (net.Conn, *bufio.Reader) {
 	e.t.Helper()
 	nc := e.dial()
@@ -345,7 +346,7 @@ func (e *edge) upgrade(pieces ...string) (net.Conn, *bufio.Reader) {
 	return nc, b
 }
 
-// H30, H31: no byte behind the request is lost, wherever the stream is cut.
+// H30, H31: no byte after the request is lost, wherever the stream is cut.
 func TestEarlyFrames(t *testing.T) {
 	e := newEdge(t, func(c *config.Config) { c.Limits.MessagesPerSecond = 0 })
 	var frames []byte
@@ -372,7 +373,7 @@ func TestEarlyFrames(t *testing.T) {
 	}
 }
 
-// H38: who goes before reading the 101 leaves nothing behind. TestMain sees goroutines.
+// H38: a client that goes before it reads the 101 leaves nothing behind; TestMain checks for goroutines.
 func TestGoneBeforeTheAnswer(t *testing.T) {
 	e := newEdge(t, func(c *config.Config) { c.Limits.Connections = 400 })
 	for range 300 {
@@ -380,16 +381,16 @@ func TestGoneBeforeTheAnswer(t *testing.T) {
 		io.WriteString(nc, handshake)
 		nc.Close()
 	}
-	// The last to be answered: whoever came before has been let in or refused by then.
+	// It is answered last: all clients before it have been accepted or refused by then.
 	nc, _ := e.upgrade(handshake)
 	nc.Close()
 	e.shutdown()
-	if e.s.conns != 0 || len(e.s.sessions) != 0 {
-		t.Errorf("%d connections and %d sessions are left, want none", e.s.conns, len(e.s.sessions))
+	if open, _ := e.s.connections.Open(); open != 0 {
+		t.Errorf("%d connections are left, want none", open)
 	}
 }
 
-// H36, and what happens at the very limit.
+// H36: the limit itself is allowed, one more is not.
 func TestConnectionsFull(t *testing.T) {
 	e := newEdge(t, func(c *config.Config) { c.Limits.Connections = 3 })
 	var open []net.Conn
@@ -409,13 +410,13 @@ func TestConnectionsFull(t *testing.T) {
 	}
 }
 
-// How much history is begun with is brought to what there may be, however large the number.
+// The number of old messages to begin with is brought into its bounds, however large it is.
 func TestQueryHistory(t *testing.T) {
 	s := &Server{cfg: config.Default()}
 	for given, want := range map[string]int{"": 50, "x": 50, "0": 0, "-1": 0, "200": 200, "201": 200, strings.Repeat("9", 30): 200, "-" + strings.Repeat("9", 30): 0} {
-		q := s.parseQuery(httptest.NewRequest("GET", "/websocket?history="+given, nil), requester{})
-		if q.history != want {
-			t.Errorf("history=%s: %d messages, want %d", given, q.history, want)
+		q := s.parseQuery(httptest.NewRequest("GET", "/websocket?history="+given, nil), limit.Peer{})
+		if q.History != want {
+			t.Errorf("history=%s: %d messages, want %d", given, q.History, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -10,96 +11,87 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doyasa/doyasa/internal/chat"
 	"github.com/doyasa/doyasa/internal/config"
-	"github.com/doyasa/doyasa/internal/loop"
+	"github.com/doyasa/doyasa/internal/limit"
 	"github.com/doyasa/doyasa/wsproto"
 )
 
-// subprotocolV1 is the JSON form of the wire. A client that does not ask for it gets
-// the raw one.
-const subprotocolV1 = "doyasa.v1"
-
-// SendBuffer is what the kernel may hold for one peer, in bytes: little, so that a slow one
-// shows early and its place is kept as a cursor, not as copies. Whoever accepts connections
-// sets it.
+// SendBuffer is how many bytes the kernel may hold for one client. It is small, so that the server notices a
+// slow client early. What such a client has not read stays in the log, which all members share, and is not
+// copied into the kernel for each client. The code that accepts connections sets it.
 const SendBuffer = 128 << 10
 
-// serveWebSocket answers the opening handshake and makes a session of the connection.
+// serveWebSocket answers the opening handshake and passes the connection to package chat.
 //
-//  1. what is no handshake, comes from elsewhere, or is one too many, is refused in HTTP;
-//  2. net/http hands the socket over, with the bytes it has read ahead;
-//  3. the session asks for its place in the room, and the 101 is the first that it sends;
-//     a page cannot see an HTTP refusal, so a bad query is refused behind that.
+//  1. It refuses requests over HTTP if they are not a handshake, come from another site, or exceed a limit.
+//  2. It takes over the socket from net/http, with the bytes that net/http has read ahead.
+//  3. The session asks for a place in the room and sends the 101. A bad query is refused after the 101 with a
+//     Close frame, because a page cannot see why a handshake was refused over HTTP.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	from := s.requesterOf(r)
-	request, wrong := s.admit(w, r, from)
-	if wrong != nil {
-		s.refuse(w, r, from, wrong)
+	from := s.peerOf(r)
+	request, why := s.admit(w, r, from)
+	if why != nil {
+		s.refuse(w, r, from, why)
 		return
 	}
 	nc, early, err := hijack(w)
 	if err != nil {
-		s.release(from.network())
-		s.refuse(w, r, from, &denial{status: http.StatusInternalServerError, reason: "internal", detail: "hijack: " + err.Error()})
+		s.connections.Release(from.Network())
+		s.refuse(w, r, from, &refusal{code: chat.Internal, status: http.StatusInternalServerError, text: "hijack: " + err.Error()})
 		return
 	}
-	taken := false // by the loop
+	taken := false
 	defer func() {
-		if !taken { // also in a panic, which net/http logs; a socket taken over is ours to close
+		if !taken { // net/http no longer closes the socket, not even after a panic, so this function must
 			nc.Close()
-			s.release(from.network())
+			s.connections.Release(from.Network())
 		}
 	}()
 	nc.SetDeadline(time.Time{})
-	query := s.parseQuery(r, from)
-	s.settling.note()
-	taken = s.sockets.Serve(nc, early, func(c loop.Conn) loop.Session {
-		subprotocol := ""
-		if slices.Contains(request.Subprotocols, subprotocolV1) {
-			subprotocol = subprotocolV1
-		}
-		ss := s.open(c, query, subprotocol)
-		// Only now: whoever has seen the 101 gets whatever is said from then on, and the raw form has nothing else to tell it by.
-		ss.out = wsproto.AppendResponse(ss.out, request.Key, subprotocol)
-		c.Wake()
-		s.metrics.noteHandshake(began)
-		return ss
-	})
+	wish := s.parseQuery(r, from)
+	wish.Began = began
+	subprotocol := ""
+	if slices.Contains(request.Subprotocols, chat.V1) {
+		subprotocol, wish.V1 = chat.V1, true
+	}
+	wish.Response = wsproto.AppendResponse(nil, request.Key, subprotocol)
+	taken = s.sessions.Serve(nc, early, wish)
 }
 
-// admit reserves a place for who makes a handshake that may become a connection, or tells why it
-// may not. It is a function of its own because goroutines of net/http have small stacks, which
-// it would cost a twentieth of a handshake to grow: what is needed here is not needed behind it.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request, from requester) (request wsproto.Request, wrong *denial) {
+// admit reserves a connection for a valid handshake, or returns why the handshake is refused. It is a
+// separate function so that its locals are not on the stack during Serve. Otherwise net/http's small
+// goroutine stack would have to grow, which costs 5 % of a handshake.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, from limit.Peer) (request wsproto.Request, why *refusal) {
 	request, err := wsproto.CheckRequest(r.Method, r.ProtoMajor, r.ProtoMinor, r.Header)
 	if refused, ok := errors.AsType[*wsproto.HandshakeError](err); ok {
-		if refused.Field != "" {
-			w.Header().Set(refused.Field, refused.Value)
-		}
-		if refused.Field == "Upgrade" {
-			w.Header().Set("Connection", "Upgrade") // it names the hop-by-hop fields (RFC 9110 §7.6.1)
-		}
-		return request, &denial{status: refused.Status, reason: "bad_handshake", detail: refused.Detail}
+		maps.Copy(w.Header(), refused.Header)
+		return request, &refusal{code: chat.BadHandshake, status: refused.Status, text: refused.Detail}
 	}
 	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
-		return request, &denial{status: http.StatusBadRequest, reason: "bad_handshake", detail: "a handshake has no body"}
+		return request, &refusal{code: chat.BadHandshake, text: "a handshake has no body"}
 	}
-	if wrong := s.checkOrigin(r); wrong != nil {
-		return request, wrong
+	if why := s.checkOrigin(r); why != nil {
+		return request, why
 	}
 	if s.draining.Load() {
-		return request, &denial{status: http.StatusServiceUnavailable, reason: "shutting_down", detail: "shutting down", retry: time.Second}
+		return request, &refusal{code: chat.ShuttingDown, retry: time.Second}
 	}
-	if full := s.reserve(from); full != nil {
-		return request, full
+	switch verdict, open := s.connections.Reserve(from.Network()); verdict {
+	case limit.Full:
+		why = &refusal{code: chat.Connections, retry: 10 * time.Second,
+			setting: "limits.connections", seen: open, allowed: s.connections.Max()}
+	case limit.AddressFull:
+		why = &refusal{code: chat.ConnectionsPerIP, retry: 10 * time.Second,
+			setting: "limits.connections_per_ip", seen: open, allowed: s.cfg.Limits.ConnectionsPerIP}
 	}
-	return request, nil
+	return request, why
 }
 
-// hijack takes the socket over with the bytes that net/http has read ahead of us: up to
-// 4,096 that came with the request, or one that came while the handler ran. The rest
-// is still in the socket.
+// hijack takes over the socket from net/http, with the bytes that net/http has read ahead. These are up to
+// 4,096 bytes that came with the request, or one byte that came while the handler ran. All other bytes are
+// still in the socket.
 func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -109,66 +101,68 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 	return nc, append([]byte(nil), ahead...), nil
 }
 
-// parseQuery reads what the client wants of the room. Whatever is wrong with it is
-// found in refusal, a stable code.
-func (s *Server) parseQuery(r *http.Request, from requester) *query {
+// parseQuery reads what the client asks for. If the query is not valid, the request has a Refusal.
+func (s *Server) parseQuery(r *http.Request, from limit.Peer) *chat.Request {
 	values, err := url.ParseQuery(r.URL.RawQuery)
-	q := &query{
-		room:    s.cfg.Rooms.Default,
-		history: s.cfg.History.Join,
-		epoch:   values.Get("epoch"),
-		session: values.Get("session"),
-		from:    from,
-		guest:   guestName(r.Header.Get("Accept-Language")),
+	q := &chat.Request{
+		From:    from,
+		Room:    s.cfg.Rooms.Default,
+		Guest:   guestName(r.Header.Get("Accept-Language")),
+		Epoch:   values.Get("epoch"),
+		Session: values.Get("session"),
+		History: s.cfg.History.Join,
 	}
 	if err != nil {
-		q.refusal = "bad_query"
+		q.Refusal = chat.BadQuery
 		return q
 	}
 	ok := true
 	if values.Has("room") {
-		if q.room, ok = config.CleanRoom(values.Get("room")); !ok {
-			q.refusal, q.seen = "bad_room", values.Get("room")
+		if q.Room, ok = config.CleanRoom(values.Get("room")); !ok {
+			q.Refusal, q.Seen = chat.BadRoom, values.Get("room")
 		}
 	}
 	if name := values.Get("name"); name != "" {
-		if q.name, ok = cleanName(name); !ok {
-			q.refusal, q.seen = "bad_name", name
+		if q.Name, ok = chat.CleanName(name); !ok {
+			q.Refusal, q.Seen = chat.BadName, name
 		}
 	}
 	if values.Has("after") {
-		q.resume = true
-		if q.after, err = strconv.ParseUint(values.Get("after"), 10, 53); err != nil {
-			q.refusal, q.seen = "bad_after", values.Get("after")
+		q.Resume = true
+		if q.After, err = strconv.ParseUint(values.Get("after"), 10, 53); err != nil {
+			q.Refusal, q.Seen = chat.BadAfter, values.Get("after")
 		}
 	}
 	if values.Has("history") {
-		if n, err := strconv.Atoi(values.Get("history")); err == nil || errors.Is(err, strconv.ErrRange) { // then n is the nearest
-			q.history = min(max(n, 0), maxPage)
+		if n, err := strconv.Atoi(values.Get("history")); err == nil || errors.Is(err, strconv.ErrRange) { // if the number is out of range, n is the nearest number
+			q.History = min(max(n, 0), chat.MaxPage)
 		}
 	}
 	return q
 }
 
-// A query is what a client asks for in the handshake's URL.
-type query struct {
-	room    string
-	name    string // as wished, or ""
-	guest   string // the pattern of a name for who wishes none
-	resume  bool   // after is given
-	after   uint64
-	epoch   string
-	session string
-	history int
-	from    requester
-	refusal string // a stable code, if the query is refused
-	seen    string // what was wrong, as it came
-}
-
-// guestName is the pattern of guest names in the language of the browser.
+// guestName returns the beginning of a guest's name. It is in the language that the page shows: Japanese or
+// English, whichever the browser prefers, or else English. A client without the header is not a browser, and
+// gets the Japanese name.
 func guestName(acceptLanguage string) string {
-	if strings.HasPrefix(strings.ToLower(strings.TrimSpace(acceptLanguage)), "en") {
-		return "Guest "
+	if acceptLanguage == "" {
+		return "ゲスト"
 	}
-	return "ゲスト"
+	name, best := "Guest ", 0.0
+	for preference := range strings.SplitSeq(acceptLanguage, ",") {
+		tag, parameters, _ := strings.Cut(preference, ";")
+		base, _, _ := strings.Cut(strings.TrimSpace(tag), "-")
+		weight := 1.0
+		if q, ok := strings.CutPrefix(strings.TrimSpace(parameters), "q="); ok {
+			weight, _ = strconv.ParseFloat(q, 64)
+		}
+		switch {
+		case weight <= best:
+		case strings.EqualFold(base, "ja"):
+			name, best = "ゲスト", weight
+		case strings.EqualFold(base, "en"):
+			name, best = "Guest ", weight
+		}
+	}
+	return name
 }

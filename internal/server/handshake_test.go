@@ -17,7 +17,7 @@ import (
 	"github.com/doyasa/doyasa/wsproto"
 )
 
-// A watched connection calls first before the first write to it goes out.
+// A watched connection calls first before the first write to it.
 type watched struct {
 	net.Conn
 	once  sync.Once
@@ -39,8 +39,8 @@ func (l watchedListener) Accept() (net.Conn, error) {
 	return &watched{Conn: nc, first: l.first}, err
 }
 
-// Who has seen the 101 misses nothing that is said from then on: not even what is said at the very
-// moment in which it is written.
+// A client that has seen the 101 misses nothing that is said from then on, not even a message that is said while
+// the 101 is written.
 func TestMemberFromThe101On(t *testing.T) {
 	s, err := New(Options{Config: config.Default(), Log: zerolog.Nop(), Page: fstest.MapFS{}})
 	if err != nil {
@@ -64,7 +64,7 @@ func TestMemberFromThe101On(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	request := wsproto.ClientRequest{Host: "chat.example", Target: "/websocket", Key: "dGhlIHNhbXBsZSBub25jZQ=="}
 	if _, err := nc.Write(wsproto.AppendRequest(nil, request)); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 	"github.com/doyasa/doyasa/internal/config"
 )
 
-// What may happen to walkers, again and again.
+// happenings are the steps of a schedule; those that stand here twice are twice as likely.
 var happenings = []string{"say", "say", "retry", "cut", "resume", "resume", "resume stalled", "stall", "read", "wait", "long wait", "restart"}
 
 type happening struct {
@@ -24,21 +24,24 @@ type happening struct {
 	times int
 }
 
-// TestModel: whatever the order of saying, retrying, being cut off, resuming, lagging,
-// trimming and restarting, what each walker has been given is a run without hole or
-// double in the one order, or the hole was announced with its bounds. The room keeps
-// five messages, and its log two.
+// TestModel: in whatever order walkers say, retry, are cut off, resume and lag, and the room trims and restarts,
+// each walker is given the one order without a double and without a hole, unless the hole was announced with its
+// bounds. The room keeps five messages, and its log two.
 func TestModel(t *testing.T) {
 	happen := rapid.Custom(func(t *rapid.T) happening {
 		return happening{rapid.SampledFrom(happenings).Draw(t, "what"), rapid.IntRange(0, 2).Draw(t, "who"), rapid.IntRange(1, 9).Draw(t, "times")}
 	})
+	memory, durable := 8, 3 // rounds of a hundred schedules: some faults show in one of several hundred
+	if testing.Short() {
+		memory, durable = 3, 1 // of twenty
+	}
 	t.Run("memory", func(t *testing.T) {
-		for range 8 { // a hundred schedules each: some faults show in one of several hundred
+		for range memory {
 			rapid.Check(t, walkSchedule(t, happen, false))
 		}
 	})
 	t.Run("durable", func(t *testing.T) {
-		for range 3 {
+		for range durable {
 			rapid.Check(t, walkSchedule(t, happen, true))
 		}
 	})
@@ -46,7 +49,7 @@ func TestModel(t *testing.T) {
 
 func walkSchedule(t *testing.T, happen *rapid.Generator[happening], durable bool) func(*rapid.T) {
 	return func(rt *rapid.T) {
-		n := rapid.IntRange(1, 60).Draw(rt, "steps") // left to itself, most of rapid's slices are short
+		n := rapid.IntRange(1, 60).Draw(rt, "steps") // most of the slices that rapid chooses itself are short
 		schedule := rapid.SliceOfN(happen, n, n).Draw(rt, "schedule")
 		var wrong error
 		dir := ""
@@ -65,19 +68,19 @@ type walker struct {
 	name    string
 	here    bool // connected, as far as it knows
 	stalled bool
-	placed  bool // it has a place behind which nothing may be missing
+	placed  bool // it has a position after which nothing may be missing
 	epoch   string
 	session string
 	last    uint64
 	said    []string          // the ids of what it said in this epoch
-	given   map[string]uint64 // by id: the position at which it was given as new in this epoch
+	given   map[string]uint64 // by id: the position at which the message was given as new in this epoch
 }
 
 // A journey is a schedule being played.
 type journey struct {
 	*play
 	walkers []*walker
-	order   map[string]string // epoch and position: the id there, the same for all
+	order   map[string]string // the id at an epoch and position: the same for all walkers
 	said    int
 }
 
@@ -97,7 +100,7 @@ func walk(t *testing.T, schedule []happening, dir string) (wrong error) {
 			return fmt.Errorf("at %d, %s of %d: %w", i, h.what, h.who, wrong)
 		}
 	}
-	// In the end everybody comes and reads, and has what there is.
+	// In the end all connect and read, and have everything that is kept.
 	for range 2 {
 		for _, v := range w.walkers {
 			w.happen("read", v)
@@ -159,9 +162,8 @@ func (w *journey) happen(what string, v *walker) {
 	synctest.Wait()
 }
 
-// say sends about 400 bytes, so that five messages are more than the log holds, and for
-// ids that end in 5 or more 4,000, so that five are more than is written at once to one
-// who catches up.
+// say sends about 400 bytes, so that five messages are more than the log holds. For ids that end in 5 or more it
+// sends 4,000, so that five messages are more than one batch for a member that catches up.
 func (w *journey) say(v *walker, id string) {
 	words := 20
 	if id[len(id)-1] >= '5' {
@@ -170,7 +172,7 @@ func (w *journey) say(v *walker, id string) {
 	w.act(v.name, `> text {"type":"say","id":"`+id+`","text":"`+id+strings.Repeat(" どやさ", words)+`"}`)
 }
 
-// check takes what the walkers have been given since the last time.
+// check checks what the walkers have been given since the last time.
 func (w *journey) check() error {
 	for _, v := range w.walkers {
 		c := w.clients[v.name]

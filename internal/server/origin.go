@@ -7,11 +7,11 @@ import (
 	"github.com/doyasa/doyasa/internal/config"
 )
 
-// originAllowed tells whether a page of origin may talk to us: it is listed, or it is
-// the page of the very Host that was asked.
+// originAllowed tells whether a page with this origin may use the server. The origin must be listed, or must
+// be that of the Host in the request.
 //
-// Behind a proxy that ends TLS the scheme is not known. A Host without a port may then
-// be https as well as http; one with a port of its own is taken for what we speak.
+// If a proxy ends TLS, the server does not know the scheme of the page. So a Host without a port matches both
+// https and http. A Host with a port matches only the scheme that this server speaks.
 func (s *Server) originAllowed(origin, host string, tls bool) bool {
 	origin, err := config.ParseOrigin(origin)
 	if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/doyasa/doyasa/internal/chat"
 )
 
 // asset is a file of the page, held in memory with its ETag.
@@ -23,25 +26,28 @@ type asset struct {
 	mimeType string
 }
 
-// routePage adds the page: the built-in one under a strict Content-Security-Policy, or
-// what may be seen of static_dir, as it is.
+// routePage adds the page. This is either the built-in page with a strict Content-Security-Policy, or the
+// public part of static_dir without changes.
 func (s *Server) routePage(mux *http.ServeMux) {
-	page := http.HandlerFunc(s.servePage)
+	has := func(name string) bool { _, ok := s.assets[pageFile(name)]; return ok }
+	page := methods{http.MethodGet: s.servePage}
 	if dir := s.cfg.StaticDir; dir != "" {
-		page = http.FileServerFS(folder{os.DirFS(dir)}).ServeHTTP
+		files := folder{os.DirFS(dir)}
+		has = files.has
+		page[http.MethodGet] = http.FileServerFS(files).ServeHTTP
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
+		if !has(r.URL.Path) {
+			writeCode(w, chat.NotFound)
 			return
 		}
-		page(w, r)
+		page.ServeHTTP(w, r)
 	})
 }
 
-// folder is static_dir as strangers may see it: without what begins with a dot, such as .git and .env, but for .well-known;
-// without lists of what is in a folder; and without what is no file, such as a pipe, which would hang whoever opens it.
+// A folder is the public part of static_dir. It hides names that begin with a dot, such as .git and .env, but
+// not .well-known. It does not list directories. It hides everything that is not a regular file, because
+// opening a pipe, for example, would block the goroutine.
 type folder struct{ files fs.FS }
 
 // Open implements fs.FS.
@@ -57,7 +63,7 @@ func (f folder) Open(name string) (fs.File, error) {
 		info, err = fs.Stat(f.files, path.Join(name, "index.html"))
 	}
 	switch {
-	case errors.Is(err, fs.ErrInvalid), errors.Is(err, syscall.ENAMETOOLONG), err == nil && !info.Mode().IsRegular():
+	case errors.Is(err, fs.ErrInvalid), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOTDIR), err == nil && !info.Mode().IsRegular():
 		return nil, missing
 	case err != nil:
 		return nil, err
@@ -65,26 +71,36 @@ func (f folder) Open(name string) (fs.File, error) {
 	return f.files.Open(name)
 }
 
-// servePage serves the built-in page: index.html for every room, and its files.
-func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
-	name := r.URL.Path
-	room, inRoom := strings.CutPrefix(name, "/r/")
-	if name == "/" || inRoom && room != "" && !strings.Contains(room, "/") {
-		name = "/index.html"
+// has tells whether there is a file at the path of a request. A file that cannot be read counts.
+func (f folder) has(name string) bool {
+	file, err := f.Open(cmp.Or(strings.Trim(path.Clean(name), "/"), "."))
+	if err == nil {
+		file.Close()
 	}
-	a, ok := s.assets[name]
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	host := r.Host
-	if _, public, ok := strings.Cut(s.cfg.PublicURL, "://"); ok {
-		host = public // a proxy may have rewritten the other
-	}
-	serveAsset(w, r, a, host)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// readAssets reads the whole page.
+// pageFile returns the name under which the built-in page has the file at a path. It is index.html for every
+// room.
+func pageFile(name string) string {
+	room, inRoom := strings.CutPrefix(name, "/r/")
+	room = strings.TrimSuffix(room, "/")
+	if name == "/" || inRoom && room != "" && !strings.Contains(room, "/") {
+		return "/index.html"
+	}
+	return name
+}
+
+// servePage serves a file of the built-in page, which must exist.
+func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
+	host := r.Host
+	if _, public, ok := strings.Cut(s.cfg.PublicURL, "://"); ok {
+		host = public // use the public host, because a proxy may have rewritten r.Host
+	}
+	serveAsset(w, r, s.assets[pageFile(r.URL.Path)], host)
+}
+
+// readAssets reads all files of the page.
 func readAssets(page fs.FS) (map[string]asset, error) {
 	assets := make(map[string]asset)
 	err := fs.WalkDir(page, ".", func(name string, d fs.DirEntry, err error) error {
@@ -103,8 +119,8 @@ func readAssets(page fs.FS) (map[string]asset, error) {
 	return assets, err
 }
 
-// serveAsset lets browsers keep a file and ask each time whether it is still the same.
-// host is the page's own.
+// serveAsset sends a file. Browsers may keep it, but must ask each time whether it has changed. host is the
+// host of the page.
 func serveAsset(w http.ResponseWriter, r *http.Request, a asset, host string) {
 	h := w.Header()
 	h.Set("Content-Type", a.mimeType)
@@ -117,11 +133,11 @@ func serveAsset(w http.ResponseWriter, r *http.Request, a asset, host string) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
 }
 
-// hostForm is what may stand in a policy.
+// hostForm matches a host that can safely be written into a policy.
 var hostForm = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:]+\](:[0-9]+)?$`)
 
-// contentSecurityPolicy allows the page its own files and its own WebSocket. Older
-// Safari does not take 'self' for the latter, so the host is named.
+// contentSecurityPolicy allows the page to use only its own files and its own WebSocket. It names the host,
+// because for older versions of Safari 'self' does not include a WebSocket.
 func contentSecurityPolicy(host string) string {
 	connect := "connect-src 'self'"
 	if hostForm.MatchString(host) {
@@ -131,7 +147,8 @@ func contentSecurityPolicy(host string) string {
 		"; manifest-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'"
 }
 
-// mimeType does not ask the machine's tables, which differ.
+// mimeType returns the type of a file of the page. It has a table of its own, because the tables of operating
+// systems differ.
 func mimeType(name string) string {
 	switch path.Ext(name) {
 	case ".js":

@@ -13,7 +13,7 @@ import (
 	"github.com/doyasa/doyasa/internal/config"
 )
 
-// ask gives a request to a handler: header lines as "Name: value".
+// ask gives a request to a handler, with header lines like "Name: value".
 func ask(h http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://chat.example:3000"+target, nil)
 	for _, line := range header {
@@ -43,12 +43,16 @@ func TestPage(t *testing.T) {
 		{"GET", "/index.html", 200, html, "<!doctype html>"},
 		{"GET", "/r/doyasa", 200, html, "<!doctype html>"},
 		{"GET", "/r/%E3%81%A9%E3%82%84", 200, html, "<!doctype html>"},
+		{"GET", "/r/doyasa/", 200, html, "<!doctype html>"},
+		{"HEAD", "/r/doyasa/", 200, html, ""},
+		{"GET", "/r/%E3%81%A9%E3%82%84/?x=1", 200, html, "<!doctype html>"},
 		{"GET", "/?room=x", 200, html, "<!doctype html>"},
 		{"GET", "/js/main.js", 200, "text/javascript; charset=utf-8", "main()"},
 		{"GET", "/css/page.css", 200, "text/css; charset=utf-8", "a{}"},
 		{"GET", "/icon.svg", 200, "image/svg+xml", "<svg/>"},
 		{"GET", "/r/", 404, "", ""},
 		{"GET", "/r/a/b", 404, "", ""},
+		{"GET", "/r/a/b/", 404, "", ""},
 		{"GET", "/js", 404, "", ""},
 		{"GET", "/js/", 404, "", ""},
 		{"GET", "/nothing", 404, "", ""},
@@ -86,7 +90,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// Behind a proxy that rewrites the Host the policy names the one people open.
+// Behind a proxy that rewrites Host, the policy names the host that people open.
 func TestContentSecurityPolicyOfPublicURL(t *testing.T) {
 	e := newEdge(t, func(c *config.Config) { c.PublicURL = "https://chat.example" })
 	w := httptest.NewRecorder()
@@ -157,8 +161,8 @@ func TestStaticDir(t *testing.T) {
 	}
 }
 
-// What is not for strangers, and nothing that is no file, is not there. A folder has no list, and no other way out of it than a
-// link that its owner has made.
+// Hidden files and things that are not regular files are not served. A folder has no list, and only a link that its owner has
+// made leads out of it.
 func TestStaticDirHides(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"index.html", "sub/index.html", "bare/a.txt", ".env", ".git/config", "sub/.hidden/a.txt", ".well-known/a.txt"} {
@@ -170,7 +174,7 @@ func TestStaticDirHides(t *testing.T) {
 	if err := os.Symlink("index.html", filepath.Join(dir, "link.html")); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := net.Listen("unix", filepath.Join(dir, "socket")); err == nil { // where there are such
+	if l, err := net.Listen("unix", filepath.Join(dir, "socket")); err == nil { // on systems that have such sockets
 		defer l.Close()
 	}
 	e := newEdge(t, func(c *config.Config) { c.StaticDir = dir })

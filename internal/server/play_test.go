@@ -25,10 +25,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/doyasa/doyasa/hub"
+	"github.com/doyasa/doyasa/hub/journaltest"
+	"github.com/doyasa/doyasa/internal/chat"
 	"github.com/doyasa/doyasa/internal/config"
 	"github.com/doyasa/doyasa/internal/conntest"
 	"github.com/doyasa/doyasa/internal/journal"
-	"github.com/doyasa/doyasa/internal/journaltest"
 	"github.com/doyasa/doyasa/wsproto"
 )
 
@@ -72,7 +73,7 @@ func difference(want, got string) string {
 	return "want\n" + strings.Join(w[from:min(len(w), i+12)], "\n") + "\ngot\n" + strings.Join(g[from:min(len(g), i+12)], "\n")
 }
 
-// perform does what the lines of script say and returns them with what came of each.
+// perform does what the lines of a script say, and returns them with what happened after each.
 func perform(t *testing.T, script string) string {
 	p := &play{t: t, config: config.Default(), buffer: 1 << 20, clients: make(map[string]*client), names: make(map[string]string)}
 	defer p.end()
@@ -100,12 +101,12 @@ type play struct {
 	hub     hub.Options
 	buffer  int // bytes that a connection holds each way
 	journal *journaltest.Async
-	refuse  bool // by the journal
+	refuse  bool // the journal refuses everything
 
 	dir     string           // of a durable journal; "" for none
 	durable *journal.Journal // open while the server is
 
-	server   *Server // nil until the first step that needs it
+	server   *Server // nil until a step needs it
 	listener *conntest.Listener
 	http     *http.Server
 	serving  chan error // http's end; its goroutine sends once, never closed
@@ -116,10 +117,10 @@ type play struct {
 	names   map[string]string // placeholders, by what they stand for
 
 	mu    sync.Mutex
-	lines []string // guarded by mu: what happened to no client
+	lines []string // guarded by mu: what happened, but not to a client
 }
 
-// newPlay begins a play whose lines a test says one by one; the test ends it.
+// newPlay begins a play whose lines the test gives one by one; the test ends it.
 func newPlay(t *testing.T) (p *play, do func(line string)) {
 	p = &play{t: t, config: config.Default(), buffer: 1 << 20, clients: make(map[string]*client), names: make(map[string]string)}
 	return p, func(line string) {
@@ -133,20 +134,18 @@ func (p *play) open() {
 	if p.server != nil {
 		return
 	}
-	s, err := New(Options{Config: p.config, Log: zerolog.Nop(), Page: fstest.MapFS{"index.html": {Data: []byte("page")}}})
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	if p.dir != "" {
-		limits := journal.Limits{Messages: p.config.History.Messages, Bytes: int(p.config.History.Bytes), TotalBytes: int(p.config.History.TotalBytes)}
-		if p.durable, err = journal.OpenEmbedded(journal.Options{Dir: p.dir, Limits: limits}); err != nil {
+		limits := hub.Limits{Messages: p.config.History.Messages, Bytes: int(p.config.History.Bytes), TotalBytes: int(p.config.History.TotalBytes)}
+		var err error
+		if p.durable, err = journal.Open(journal.Options{Dir: p.dir, Limits: limits}); err != nil {
 			p.t.Fatal(err)
 		}
 		p.hub.Journal = p.durable
 	}
-	if p.hub != (hub.Options{}) {
-		p.hub.DefaultRoom, p.hub.MaxRooms = p.config.Rooms.Default, p.config.Rooms.Max
-		s.hub = hub.New(p.hub)
+	page := fstest.MapFS{"index.html": {Data: []byte("page")}}
+	s, err := build(Options{Config: p.config, Log: zerolog.Nop(), Page: page, Journal: p.hub.Journal}, p.hub)
+	if err != nil {
+		p.t.Fatal(err)
 	}
 	p.server = s
 	p.listener = conntest.NewListener(p.buffer)
@@ -290,7 +289,13 @@ func (p *play) move(what string) {
 	case ok:
 		n, err := strconv.Atoi(count)
 		p.must(err, what)
-		p.happened("%d of %d", p.journal.Release(stage, n), n)
+		p.mu.Lock()
+		at := len(p.lines) // what the release sets off in other goroutines comes after its own line
+		p.mu.Unlock()
+		released := p.journal.Release(stage, n)
+		p.mu.Lock()
+		p.lines = slices.Insert(p.lines, at, fmt.Sprintf("%d of %d", released, n))
+		p.mu.Unlock()
 	case verb == "free":
 		p.journal.Free()
 	default:
@@ -372,7 +377,7 @@ func (p *play) connect(name, what string) {
 	p.must(err, what)
 	request := wsproto.ClientRequest{Host: "chat.example", Target: target, Key: "dGhlIHNhbXBsZSBub25jZQ=="}
 	if form == "v1" {
-		request.Subprotocols = []string{subprotocolV1}
+		request.Subprotocols = []string{chat.V1}
 	}
 	head := bytes.TrimSuffix(wsproto.AppendRequest(nil, request), []byte("\r\n"))
 	c := &client{name: name, nc: nc, in: wsproto.NewAssembler(wsproto.RoleClient, wsproto.Limits{}), gate: make(chan struct{}, 1), ended: make(chan struct{})}
@@ -433,8 +438,7 @@ var (
 	times = regexp.MustCompile(`\{([^{}*]+)\*([0-9]+)\}`)
 )
 
-// plain puts placeholders for what differs from run to run, and shortens runs of one
-// character.
+// plain replaces what differs from run to run with placeholders, and shortens runs of one character.
 func (p *play) plain(line string) string {
 	line = keyed.ReplaceAllStringFunc(line, func(s string) string {
 		m := keyed.FindStringSubmatch(s)
@@ -502,8 +506,7 @@ func shorten(s string) string {
 	return b.String()
 }
 
-// A client is a peer that notes what it gets, answers pings, and goes when the server
-// has half-closed.
+// A client notes what it gets, answers pings, and closes when the server has half-closed.
 type client struct {
 	name  string
 	nc    *conntest.Conn
@@ -513,7 +516,7 @@ type client struct {
 
 	mu    sync.Mutex // guards what follows
 	lines []string
-	deaf  bool // to pings
+	deaf  bool // it does not answer pings
 }
 
 func (c *client) note(format string, args ...any) {
@@ -522,7 +525,7 @@ func (c *client) note(format string, args ...any) {
 	c.mu.Unlock()
 }
 
-// stall stops the reading at once, read goes on with it.
+// stall stops the reading at once; read starts it again.
 func (c *client) stall() {
 	<-c.gate
 	c.nc.SetReadDeadline(time.Unix(1, 0))
@@ -569,7 +572,7 @@ func (c *client) run(request wsproto.ClientRequest) {
 	}
 }
 
-// head is the status of a refusal and what a test wants to know of its header.
+// head is the status of a refusal, and its Retry-After.
 func head(b []byte) string {
 	r, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), nil)
 	if err != nil {
@@ -583,7 +586,7 @@ func head(b []byte) string {
 	return s
 }
 
-// take notes what is in b; it is whole at every call of Next.
+// take notes the events in b.
 func (c *client) take(b []byte) []byte {
 	for len(b) > 0 {
 		var ev wsproto.Event

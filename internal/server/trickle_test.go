@@ -9,10 +9,9 @@ import (
 	"github.com/doyasa/doyasa/internal/config"
 )
 
-// Who reads so little that the log has moved on, but never nothing, is not slow by the
-// loop's measure, and yet may not keep what the log has let go of: a member that finishes
-// its record in time goes on at the head behind a gap, also if more of what it keeps is
-// left; one that does not is closed.
+// A member that reads very little, but never nothing, is not slow by the loop's measure. It must not hold on to a chunk
+// that the log has evicted: if it finishes its record in time it goes on at the head after a gap, even if there is more
+// in the chunk; if it does not, it is closed.
 func TestTrickle(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -42,7 +41,7 @@ func TestTrickle(t *testing.T) {
 				do("B stall")
 				say(40)
 				b := p.clients["B"]
-				b.nc.SetReadDeadline(time.Time{}) // its own goroutine stands still
+				b.nc.SetReadDeadline(time.Time{}) // its own goroutine does not read
 				began := time.Now()
 				var got strings.Builder
 				ended := false
@@ -53,7 +52,7 @@ func TestTrickle(t *testing.T) {
 					got.Write(buf[:n])
 					ended = err != nil
 					synctest.Wait()
-					if p.server.sockets.Stats().Connections == 1 {
+					if p.server.sessions.Stats().Sockets.Connections == 1 {
 						ended = true
 					}
 				}

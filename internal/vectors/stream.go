@@ -11,28 +11,28 @@ import (
 // A Stream is a case of stream.txt or hostile.txt.
 type Stream struct {
 	Name      string
-	Client    bool    // who receives it; otherwise the server
-	Bytes     int64   // limit on a message, 0: none
-	Fragments int     // limit on a message, 0: none
-	Defaults  bool    // the case names no limits of its own
-	Writes    []Write // what arrives
-	Events    []Event // what it says
-	Error     int     // the close code with which the connection must be failed behind them, 0: none
-	Early     int     // the number of bytes that must suffice for the error; all of them unless the case says so
-	End       string  // how the peer goes without a word: "fin", "reset", or "" if it does not
+	Client    bool    // a client receives the stream; otherwise a server does
+	Bytes     int64   // limit of a message, 0 for none
+	Fragments int     // limit of a message, 0 for none
+	Defaults  bool    // the case does not set limits
+	Writes    []Write // the stream, in pieces
+	Events    []Event // what the receiver must find in the stream
+	Error     int     // the close code with which the receiver must fail the connection after the events, 0 for none
+	Early     int     // after how many bytes the receiver must have found the error; the length of the stream unless the case sets it
+	End       string  // how the peer ends the connection without a Close frame: "fin", "reset", or "" if it does not end it
 }
 
 // A Write is a piece of a stream that arrives at once.
 type Write struct {
 	Bytes []byte
-	Pause time.Duration // before it
+	Pause time.Duration // before the piece
 }
 
 // An Event is a message or a control frame.
 type Event struct {
 	Name    string // text, binary, ping, pong or close
-	Payload []byte // of close the reason
-	Code    int    // of close: 1005 for none
+	Payload []byte // of a close event: the reason
+	Code    int    // of a close event: the close code, 1005 for none
 }
 
 func (e Event) String() string {
@@ -42,7 +42,7 @@ func (e Event) String() string {
 	return fmt.Sprintf("%s %x", e.Name, e.Payload)
 }
 
-// Wire is the whole stream.
+// Wire returns the bytes of the whole stream.
 func (s Stream) Wire() (all []byte) {
 	for _, w := range s.Writes {
 		all = append(all, w.Bytes...)

@@ -1,6 +1,6 @@
-// Package vectors reads the test vectors in wsproto/testdata, whose README.md describes them, for the tests of the codec, of the
-// server, and of the running program. It is for tests, and must not know the project's own codec: what a vector means is said in
-// bytes and numbers.
+// Package vectors reads the test vectors in wsproto/testdata for the tests of the codec, of the server, and of the running program.
+// README.md in that folder describes the vectors. The package must not know the project's own codec, because the vectors test it. So it
+// returns a vector as bytes and numbers.
 package vectors
 
 import (
@@ -19,7 +19,7 @@ type Vector struct {
 	Fields [][2]string // key and value, in order
 }
 
-// Read reads a file and fails the test when it holds no case, or one without section, or two of one name.
+// Read reads a file. It fails the test when the file has no case, a case without a section, or two cases with one name.
 func Read(t testing.TB, file string) []Vector {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -66,7 +66,7 @@ func (v Vector) All(key string) (values []string) {
 	return values
 }
 
-// Get returns the one value of a key, "" if there is none.
+// Get returns the first value of a key, "" if there is none.
 func (v Vector) Get(key string) string {
 	if all := v.All(key); len(all) > 0 {
 		return all[0]
@@ -74,7 +74,7 @@ func (v Vector) Get(key string) string {
 	return ""
 }
 
-// Number returns a decimal value, or otherwise if the key is not there.
+// Number returns the decimal value of a key. If the case does not have the key, it returns the parameter otherwise.
 func (v Vector) Number(t testing.TB, key string, otherwise int) int {
 	t.Helper()
 	s := v.Get(key)
@@ -88,7 +88,7 @@ func (v Vector) Number(t testing.TB, key string, otherwise int) int {
 	return n
 }
 
-// Bytes returns the bytes of all values of a key, one after the other.
+// Bytes returns the bytes of all values of a key in order.
 func (v Vector) Bytes(t testing.TB, key string) []byte {
 	t.Helper()
 	return v.Parse(t, strings.Join(v.All(key), " "))
@@ -127,7 +127,7 @@ func (v Vector) Parse(t testing.TB, s string) []byte {
 	return b
 }
 
-// Head applies the case to a sample, the lines of a request or response, and returns the bytes of the head.
+// Head changes a sample, which is the lines of a request or response, as the case says, and returns the bytes of the result.
 func (v Vector) Head(t testing.TB, sample []string) []byte {
 	t.Helper()
 	lines := slices.Clone(sample)

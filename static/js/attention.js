@@ -1,4 +1,4 @@
-// Telling somebody who looks elsewhere: the count in the title, on the icon, and where the unread begin.
+// Unread messages: their number in the title and on the icon, and the place of the unread line.
 
 const counted = (n) => `data:image/svg+xml,${encodeURIComponent(
 	'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="16" fill="#C8321A"/>' +
@@ -7,16 +7,17 @@ const counted = (n) => `data:image/svg+xml,${encodeURIComponent(
 
 export function watchAttention({ el: { icon }, store }) {
 	const plain = icon.href;
-	let placed = true; // whether the newest is in view
-	let present = true; // whether somebody sees it
-	let leftAt = 0; // store.arrived when the reader turned away
+	let placed = true; // whether the newest message is in the part of the log that is shown
+	let present = true; // whether the tab is visible and the newest message is shown
+	let leftAt = 0; // store.arrived when present became false
 	let shown = 0;
 	let title = '';
+	let written = ''; // the title that this module has set last. The browser's translator may have changed document.title since.
 
 	function show() {
 		const n = present ? 0 : store.arrived - leftAt;
 		const text = n ? `(${n > 99 ? '99+' : n}) ${title}` : title;
-		if (document.title !== text) document.title = text;
+		if (text !== written) document.title = written = text;
 		if (n === shown) return;
 		shown = n;
 		icon.href = n ? counted(n) : plain;
@@ -30,7 +31,7 @@ export function watchAttention({ el: { icon }, store }) {
 		if (before && !present) {
 			leftAt = store.arrived;
 			store.timeline.mark = { era: store.timeline.era, seq: store.last ?? 0 };
-		} else if (!before && present && store.arrived === leftAt) store.timeline.mark = null; // nothing was missed
+		} else if (!before && present && store.arrived === leftAt) store.timeline.mark = null; // no message came meanwhile
 		show();
 	}
 
@@ -44,7 +45,7 @@ export function watchAttention({ el: { icon }, store }) {
 			title = name;
 			show();
 		},
-		/** The seq up to which somebody here has read. */
+		/** The seq of the last message that the reader has read. */
 		read: () => (present ? store.last : store.timeline.mark?.seq) ?? 0,
 	};
 }

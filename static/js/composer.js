@@ -1,25 +1,26 @@
-// The text line. It never sends a half-composed word, nor touches the field while composing, and keeps what was refused.
+// The text field. It never sends a word that is still being composed, and does not change the field during a composition. It keeps a text
+// that was refused.
 
-import { overflow, utf8Length } from './text.js';
+import { cleanText, overflow, utf8Length } from './text.js';
 
-const FAR = 8; // times the limit beyond which graphemes are not counted
+const FAR = 8; // graphemes are not counted in texts longer than this many times the limit
 
-/** Whether a key press ends the text: Enter alone, or with Ctrl or Command when that is wished. Composition's Enter is not ours. */
+/** Whether a key press sends the text: Enter, or Ctrl or Command with Enter if the reader chose that. An Enter that ends a composition does not. */
 export function sends(event, { composing, withCtrl, touch }) {
-	// Safari ends the composition before its Enter arrives; keyCode 229 is the sign older input methods give.
+	// Safari ends the composition before its Enter arrives. Older input methods mark it with keyCode 229.
 	if (event.key !== 'Enter' || event.isComposing || event.keyCode === 229 || composing) return false;
 	if (event.ctrlKey || event.metaKey) return true;
 	return !withCtrl && !touch && !event.shiftKey && !event.altKey;
 }
 
-/** say(text) → '' or a code; limit() → bytes; keep(draft) remembers what is not sent yet. */
+/** say(text) returns '' or an error code. limit() returns the limit in bytes. keep(draft) stores the text that is not sent yet. */
 export function createComposer({ el: { composer: form, field, send, hint }, words, say, limit, draft, keep }) {
 	const touch = matchMedia('(pointer: coarse)').matches;
 	let withCtrl = false;
 	let composing = false;
 	let last = '';
 
-	/** What is too much about a text, in words; '' when it fits. */
+	/** Says by how much a text is too long; '' when it fits. */
 	function excess(text) {
 		const most = limit();
 		if (text.length * 3 <= most || utf8Length(text) <= most) return '';
@@ -33,7 +34,7 @@ export function createComposer({ el: { composer: form, field, send, hint }, word
 	}
 
 	function edited() {
-		const text = field.value.trim();
+		const text = cleanText(field.value);
 		const complaint = excess(text);
 		complain(complaint);
 		send.disabled = !text || complaint !== '';
@@ -49,7 +50,7 @@ export function createComposer({ el: { composer: form, field, send, hint }, word
 	}
 
 	function submit() {
-		const text = field.value.trim();
+		const text = cleanText(field.value);
 		if (composing || !text || excess(text)) return;
 		const code = say(text);
 		if (code) return complain(words.t(`composer.${code}`));
@@ -59,7 +60,7 @@ export function createComposer({ el: { composer: form, field, send, hint }, word
 
 	field.enterKeyHint = touch ? 'enter' : 'send';
 	field.addEventListener('compositionstart', () => (composing = true));
-	// The Enter that ends a composition may come right behind it: the flag falls a moment later.
+	// The Enter that ends a composition may come right after it, so the flag is cleared a moment later.
 	field.addEventListener('compositionend', () => setTimeout(() => (composing = false)));
 	field.addEventListener('input', edited);
 	field.addEventListener('keydown', (event) => {
@@ -75,7 +76,14 @@ export function createComposer({ el: { composer: form, field, send, hint }, word
 		event.preventDefault();
 		submit();
 	});
-	if (draft && !field.value) field.value = draft; // something may have been typed before this ran
+	if (draft && !field.value) field.value = draft; // the reader may have typed before this script ran
 	edited();
-	return { sendWithCtrl: (yes) => (withCtrl = yes) };
+	return {
+		sendWithCtrl: (yes) => (withCtrl = yes),
+		/** Puts a text before the text in the field. */
+		edit(text) {
+			replace([text, field.value].filter(Boolean).join('\n'));
+			field.focus();
+		},
+	};
 }

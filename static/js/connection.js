@@ -1,27 +1,28 @@
-// One lasting connection made of many sockets. What frames mean is the store's, but for the state of the line. No DOM: the socket, the
-// clock and chance are handed in.
+// One lasting connection that uses one socket after another. It reads only the frames that change the state of the connection; the store
+// reads the others. No DOM: the socket, the clock and the random numbers are parameters.
 
-import { backoff, parseFrame, PROBE, SUBPROTOCOL, verdict } from './protocol.js';
+import { backoff, BEAT, parseFrame, SUBPROTOCOL, verdict } from './protocol.js';
 
 const OPENING = 10_000; // ms from dialling to hello
-const SILENCE = 55_000; // the server beats every 25 s: two missed
-const PROBE_WAIT = 2_000; // for an answer to a probe
-const STABLE = 10_000; // live this long, the next failure is the first again
+const SILENCE = 55_000; // ms. The server sends a beat every 25 s, so at least two beats are missing
+const BACKLOG = 500; // ms after waking. Frames that come in this time were received during sleep
+const PROBE_WAIT = 2_000; // ms to wait for the answer to a beat
+const STABLE = 10_000; // ms. If a connection was live for this long, its failure counts as the first one, and the backoff starts over
 const LONGEST_BYE = 600_000;
 const OPEN = 1; // WebSocket.OPEN
 
 /**
- * open() gives a new socket. onFrame(frame) sees every frame before onState(state) tells what it changed. state is {phase, reason,
- * retryAt}; phases: idle, connecting (dialled), catching (hello came), live, waiting (dials again at retryAt), refused (dials only
- * when asked). reason is the stable code behind the last close, or ''.
+ * open() returns a new socket. onFrame(frame) gets every frame, before onState(state) reports the change that it caused. state is {phase,
+ * reason, retryAt}. Phases: idle; connecting (the socket is open or opening); catching (hello came); live; waiting (dials again at
+ * retryAt); refused (dials only when the reader asks). reason is the stable code of the last close, or ''.
  */
 export function createConnection({ open, onState, onFrame, clock, random = Math.random }) {
 	let state = { phase: 'idle', reason: '', retryAt: 0 };
 	let socket = null;
 	let attempt = 0;
-	let bye = null; // ms until the server wants us back
+	let bye = null; // ms after which the server asked the page to return
 	let liveAt = 0;
-	let heardAt = 0; // or dialled
+	let heardAt = 0; // when the last frame came or the socket was opened
 	let timers = {};
 
 	function enter(phase, reason = '', retryAt = 0) {
@@ -70,8 +71,8 @@ export function createConnection({ open, onState, onFrame, clock, random = Math.
 		heardAt = clock.now();
 		const frame = parseFrame(data);
 		if (!frame) return;
-		if (timers.probe && frame.type === 'error') forget('probe');
-		else if (timers.probe) after('probe', PROBE_WAIT, tryNow); // it may have lain here since the line was well
+		if (timers.probe && frame.type === BEAT.type) forget('probe');
+		else if (timers.probe) after('probe', PROBE_WAIT, tryNow); // another frame proves nothing: it may be old
 		if (state.phase === 'connecting') {
 			if (frame.type !== 'hello') return refuse('bad_version');
 			forget('opening');
@@ -92,7 +93,7 @@ export function createConnection({ open, onState, onFrame, clock, random = Math.
 		else drop();
 	}
 
-	/** The line is dead though nobody said so. */
+	/** Handles a connection that is dead although no close event came. */
 	function drop() {
 		hangUp();
 		closed(1006, '');
@@ -115,26 +116,35 @@ export function createConnection({ open, onState, onFrame, clock, random = Math.
 		after('retry', wait, dial);
 	}
 
-	/** Hands a frame to the socket; false when there is none that had its hello. */
+	/** Sends a frame. Returns false when there is no socket, or its hello has not come. */
 	function send(frame) {
 		if ((state.phase !== 'live' && state.phase !== 'catching') || socket.readyState !== OPEN) return false;
 		socket.send(JSON.stringify(frame));
 		return true;
 	}
 
-	/** Dials now, whatever was planned or refused. */
+	/** Dials now, in any phase. */
 	function tryNow() {
 		attempt = 0;
 		dial();
 	}
 
-	/** The tab woke up, or the network changed: find out whether the line still stands. */
+	/**
+	 * The tab woke up, or the network changed: finds out whether the server still answers. clock may have stood still during sleep, so no frame
+	 * that came before is a sign of life. The page sends a beat after the backlog is read. Otherwise a beat from the backlog would count as the
+	 * answer.
+	 */
 	function wake() {
 		if (state.phase === 'waiting') return tryNow();
-		if (state.phase === 'idle' || state.phase === 'refused' || timers.probe) return;
+		if (state.phase === 'idle' || state.phase === 'refused' || timers.wake || timers.probe) return;
+		after('wake', BACKLOG, ask);
+	}
+
+	function ask() {
 		const left = heardAt + PROBE_WAIT - clock.now();
-		if (left > 0) after('wake', left, wake);
-		else if (send(PROBE)) after('probe', PROBE_WAIT, tryNow);
+		if (left > 0) return after('wake', left, ask);
+		forget('wake');
+		if (send(BEAT)) after('probe', PROBE_WAIT, tryNow);
 		else tryNow();
 	}
 
@@ -144,7 +154,7 @@ export function createConnection({ open, onState, onFrame, clock, random = Math.
 		},
 		send,
 		tryNow,
-		/** Leaves without coming back until tryNow(). */
+		/** Closes the connection until tryNow(). */
 		stop() {
 			hangUp();
 			enter('idle');

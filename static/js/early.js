@@ -1,6 +1,13 @@
-// Runs before the first paint, so that a chosen paper does not flash. The rest of the page is modules.
+// The only script that is not a module. It is ES5, so that a browser that cannot run the modules can say so.
+
+// The theme is set before the first paint. Otherwise the wrong theme would flash.
 try {
 	document.documentElement.dataset.theme = JSON.parse(localStorage.getItem('doyasa.theme'));
-} catch {
-	// Storage is blocked: the system's choice stands.
+} catch (e) {
+	// Storage is blocked: the system's theme applies.
 }
+
+// The load event comes after the modules have run or have failed to load.
+addEventListener('load', function () {
+	if (!window.isRunning || !window.WebSocket) document.getElementById('broken').hidden = false;
+});

@@ -1,15 +1,15 @@
-// The page's words, one language at a time. No DOM but translate().
+// The page's texts, in one language at a time. Only translate() uses the DOM.
 
 import phrases from './phrases.js';
 
-/** By their own names, in the order of the phrases' columns. */
+/** Each language by its own name, in the order of the columns in phrases.js. */
 export const LANGUAGES = { ja: '日本語', en: 'English' };
 
-/** The first language of a list (as navigator.languages) that there are words for, else English. */
+/** The first language of a list (such as navigator.languages) that the page has, else English. The server names guests by the same rule. */
 export function chooseLanguage(preferred) {
 	for (const tag of preferred) {
 		const language = String(tag).toLowerCase().split('-')[0];
-		if (Object.hasOwn(LANGUAGES, language)) return language;
+		if (Object.keys(LANGUAGES).includes(language)) return language;
 	}
 	return 'en';
 }
@@ -43,10 +43,10 @@ export class Words {
 	}
 
 	has(key) {
-		return Object.hasOwn(phrases, key);
+		return phrases.hasOwnProperty(key);
 	}
 
-	/** The text of a key, {x} replaced by vars.x. An unknown key shows itself. */
+	/** The text of a key, with {x} replaced by vars.x. An unknown key is returned as it is. */
 	t(key, vars = {}) {
 		const text = this.has(key) ? phrases[key][this.#column] : key;
 		return text.replace(/\{(\w+)\}/g, (_, name) => vars[name] ?? '');

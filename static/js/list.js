@@ -1,21 +1,21 @@
-// The log on the screen: a window over the timeline that sticks to the newest or keeps the reader's place.
+// The log on the screen: a part of the timeline, called the window. It follows the newest item, or keeps the reader's place.
 
 import { reconcile } from './dom.js';
 
 const MOST_ROWS = 500;
 const AT_REST = 200; // items shown while the newest are in view
 const STEP = 150; // items the window moves by
-const NEAR = 50; // px from the bottom that still count as being there
-const AHEAD = 400; // px before an end of the window at which it moves on
-const SETTLED = 100; // ms after which what was added without a word is not read out any more
+const NEAR = 50; // px. The view counts as being at the bottom if it is this close
+const AHEAD = 400; // px. The window moves on when the view is this close to its end
+const SETTLED = 100; // ms to stay silent after a change. After this time a screen reader ignores what was added meanwhile
 const MOST_PAGES = 5;
-const SAME = 5 * 60_000; // ms within which a sender's next words need no name
+const SAME = 5 * 60_000; // ms. Within this time the next message of the same sender shows no name
 
 const dayOf = (item) => item && new Date(item.at).toDateString();
 
 const minuteOf = (item) => Math.floor((item.until ?? item.at) / 60_000);
 
-/** Who said an item, and under which name; undefined for the shouts of several. */
+/** A key made of the id and the name of an item's sender; undefined for shouts of several senders. */
 function senderOf(item) {
 	if (item?.kind === 'text') return `${item.from.id} ${item.from.name}`;
 	if (item?.kind !== 'shouts' || item.tally.size > 1) return undefined;
@@ -23,19 +23,20 @@ function senderOf(item) {
 	return `${id} ${name}`;
 }
 
-/** isCalm(): what arrives is news; onStick(stick): the newest came into view, or left it. */
+/** isCalm() tells whether arriving messages are news. onStick(stick) is called when the newest item comes into view or leaves it. */
 export function createList({ el: { scroller, log, older, pill, panel }, store, words, rows, isCalm, onStick }) {
 	const { timeline } = store;
 	const nodes = new Map();
-	let stick = true; // the newest is in view and stays there
-	let first = null; // the item the window begins with, while not sticking
+	let stick = true; // the newest item is in view and stays there
+	let first = null; // the window's first item, while stick is false
 	let leftAt = 0; // store.arrived when the reader left the bottom
 	let reachesEnd = true; // the window held the newest item when it was last drawn
-	let top = 0; // scrollTop when it was last seen
+	let top = 0; // scrollTop at the last scroll event
 	let voice = 0;
-	let pages = 0; // asked for because the view was not full
+	let pages = 0; // pages that were requested because the view was not full
+	let isPrinting = false; // while true, all items are shown
 
-	const begin = () => Math.max(0, stick ? timeline.items.length - AT_REST : timeline.items.indexOf(first));
+	const begin = () => Math.max(0, isPrinting ? 0 : stick ? timeline.items.length - AT_REST : timeline.items.indexOf(first));
 
 	function toBottom() {
 		scroller.scrollTop = scroller.scrollHeight;
@@ -46,10 +47,10 @@ export function createList({ el: { scroller, log, older, pill, panel }, store, w
 	function visible() {
 		const { items } = timeline;
 		const from = begin();
-		if (!stick) first = items[from] ?? null;
+		if (!stick && !isPrinting) first = items[from] ?? null;
 		const shown = [];
 		let i = from;
-		for (; i < items.length && (stick || shown.length < MOST_ROWS - 3); i++) {
+		for (; i < items.length && (stick || isPrinting || shown.length < MOST_ROWS - 3); i++) {
 			const item = items[i];
 			const before = items[i - 1];
 			const lines = shown.length;
@@ -57,31 +58,32 @@ export function createList({ el: { scroller, log, older, pill, panel }, store, w
 			if (before && timeline.isUnread(item) && !timeline.isUnread(before)) shown.push({ kind: 'unread', key: 'unread' });
 			const close = lines === shown.length && before && item.at - (before.until ?? before.at) < SAME;
 			const sender = senderOf(item);
-			// Not told twice: who, and at which minute.
+			// A name or a minute is not shown again in the next row.
 			const same = close && sender !== undefined && sender === senderOf(before) ? 'same' : '';
 			const like = same + (close && minuteOf(item) === minuteOf(before) ? ' timed' : '');
 			shown.push({ kind: item.kind, key: item.key, version: item.version + like, item, like });
 		}
 		reachesEnd = i === items.length;
-		return shown.slice(-MOST_ROWS);
+		return isPrinting ? shown : shown.slice(-MOST_ROWS);
 	}
 
-	/** The first row in view: the place to keep. Lines between rows come and go. */
+	/** The first row in view, which keeps its place. Separators do not count, because they come and go. */
 	function anchor() {
 		const edge = scroller.getBoundingClientRect().top;
 		return [...log.children].find((row) => row.role !== 'separator' && row.getBoundingClientRect().bottom > edge);
 	}
 
-	/** News is read out; history, and what is caught up with or built anew, is not: the log speaks again once that settled. */
+	/** Only news is read out. After history, missed messages or a rebuild, the log stays silent for a moment longer. */
 	function speak(yes) {
 		clearTimeout(voice);
-		if (!yes) log.ariaLive = 'off';
-		else if (log.ariaLive === 'off') voice = setTimeout(() => (log.ariaLive = 'polite'), SETTLED);
+		const set = (live) => log.setAttribute('aria-live', live);
+		if (!yes) set('off');
+		else if (log.getAttribute('aria-live') === 'off') voice = setTimeout(set, SETTLED, 'polite');
 	}
 
 	function sync() {
 		speak(stick && isCalm() && !store.fetching);
-		log.ariaBusy = store.fetching;
+		log.setAttribute('aria-busy', store.fetching);
 		const place = stick ? undefined : anchor();
 		const top = place?.getBoundingClientRect().top;
 		reconcile(log, nodes, visible(), rows.make, rows.update);
@@ -89,7 +91,7 @@ export function createList({ el: { scroller, log, older, pill, panel }, store, w
 		if (stick) toBottom();
 		else if (place?.isConnected) scroller.scrollTop += place.getBoundingClientRect().top - top;
 		showPill();
-		// Folded shouts may take little room.
+		// Folded shouts may need so little space that the view is not full.
 		if (!stick || !isCalm() || !store.more || scroller.scrollHeight > scroller.clientHeight || pages === MOST_PAGES) return;
 		pages++;
 		store.older();
@@ -130,17 +132,17 @@ export function createList({ el: { scroller, log, older, pill, panel }, store, w
 		if (begin() === 0) {
 			if (!store.more || store.fetching) return;
 			await store.older();
-			// Nothing came: the line is down.
+			// No page came, because the connection is down.
 			if (stick || (timeline.items[0]?.first === oldest && store.more)) return;
 		}
 		move(-STEP);
-		// Folded shouts may leave the view where it was, with nothing to scroll.
+		// Folded shouts may leave the view where it was, and then there is nothing to scroll.
 		if (scroller.scrollTop < AHEAD && (begin() > 0 || store.more)) readOlder();
 	}
 
 	function scrolled() {
 		const below = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
-		// Only a reader who goes up leaves the newest: a keyboard that opens, or a line more below, is no reason.
+		// Only scrolling up leaves the newest item. A keyboard that opens, or a text field that grows, does not.
 		const leaves = scroller.scrollTop < top;
 		top = scroller.scrollTop;
 		setStick((below <= NEAR || (stick && !leaves)) && reachesEnd);
@@ -156,13 +158,26 @@ export function createList({ el: { scroller, log, older, pill, panel }, store, w
 	});
 	pill.addEventListener('click', toNewest);
 	older.addEventListener('click', readOlder);
-	const watch = new ResizeObserver(() => stick && toBottom());
-	for (const box of [scroller, ...scroller.children]) watch.observe(box);
+	const resized = () => stick && toBottom();
+	if (window.ResizeObserver) {
+		const watch = new ResizeObserver(resized);
+		for (const box of [scroller, ...scroller.children]) watch.observe(box);
+	} else for (const event of ['resize', 'input', 'click']) addEventListener(event, resized);
+	let unfolded = [];
+	for (const event of ['beforeprint', 'afterprint']) {
+		addEventListener(event, () => {
+			isPrinting = event === 'beforeprint';
+			sync();
+			for (const button of unfolded) button.click();
+			unfolded = isPrinting ? [...log.querySelectorAll('[aria-expanded=false]')] : [];
+			for (const button of unfolded) button.click();
+		});
+	}
 
 	return {
 		sync,
 		toNewest,
-		/** Builds every row anew: the language changed. */
+		/** Makes all rows again after the language has changed. */
 		rebuild() {
 			speak(false);
 			nodes.clear();

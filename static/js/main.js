@@ -1,12 +1,14 @@
-// Wiring: who hears of what. Everything that has a reason of its own lives in its module.
+// Connects the modules: passes what each module reports to the others.
 
 import { watchAttention } from './attention.js';
 import { createComposer } from './composer.js';
 import { createConnection } from './connection.js';
+import { put } from './dom.js';
 import { chooseLanguage, Words } from './i18n.js';
 import { watchKeyboard } from './keyboard.js';
 import { createList } from './list.js';
 import { arrive, channel, leave, Memory } from './memory.js';
+import { createName } from './name.js';
 import { createOutbox } from './outbox.js';
 import { createPanel } from './panel.js';
 import { createPending } from './pending.js';
@@ -20,11 +22,12 @@ import { createStatus } from './status.js';
 import { createStore } from './store.js';
 import { countShouts } from './text.js';
 
-const HISTORY = 50; // messages asked for by a newcomer
-const PATIENCE = 10_000; // ms for a page of history
+const HISTORY = 50; // messages of history that a newcomer asks for
+const PATIENCE = 10_000; // ms after which a request for a page of history is given up
 
-// Handed to those who are tested without waiting.
-const clock = { now: () => Date.now(), setTimeout: (f, ms) => setTimeout(f, ms), clearTimeout: (timer) => clearTimeout(timer) };
+// Measures intervals. Date.now() would jump when the reader's clock is set. This clock may stop while the machine sleeps; see
+// connection.wake.
+const clock = { now: () => performance.now(), setTimeout: (f, ms) => setTimeout(f, ms), clearTimeout: (timer) => clearTimeout(timer) };
 const tab = new Memory(() => sessionStorage);
 const browser = new Memory(() => localStorage);
 const wanted = roomFromPath(location.pathname);
@@ -34,11 +37,13 @@ const isSameTab = arrive(tab);
 let session = isSameTab ? tab.get(ofRoom('session')) : null;
 let read = isSameTab ? tab.get(ofRoom('read')) : null;
 
-// What is known, and the line to the room.
+// The state of the room and the connection to the server.
 
 const store = createStore({
 	async fetchPage(page) {
-		const answer = await fetch(historyURL(store.room, page), { signal: AbortSignal.timeout(PATIENCE) });
+		const given = new AbortController();
+		clock.setTimeout(() => given.abort(), PATIENCE);
+		const answer = await fetch(historyURL(store.room, page), { signal: given.signal });
 		if (!answer.ok) throw new Error(`history: HTTP ${answer.status}`);
 		return answer.json();
 	},
@@ -48,13 +53,14 @@ const store = createStore({
 		tab.set(ofRoom('session'), (session = store.session));
 		if (read?.epoch === store.epoch) store.timeline.mark = { era: store.timeline.era, seq: read.seq };
 		read = null;
+		name.hello();
 	},
 });
 
 const connection = createConnection({
 	open() {
 		const { epoch, last: after } = store;
-		const query = { room: wanted, name: browser.get('name'), session, epoch, after, history: HISTORY };
+		const query = { room: wanted, name: name.chosen(), session, epoch, after, history: HISTORY };
 		return new WebSocket(socketURL(location, query), SUBPROTOCOL);
 	},
 	onFrame(frame) {
@@ -63,10 +69,12 @@ const connection = createConnection({
 	},
 	clock,
 	onState(state) {
-		// Not while catching up: the answer to a retry could overtake what is still owed.
-		if (state.phase === 'live') outbox.opened(store.limits);
-		else outbox.closed();
-		if (state.reason === 'bad_name') browser.set('name', null);
+		// Messages are not sent while catching up, because the answer to a retry could arrive before older messages.
+		if (state.phase === 'live') {
+			name.use();
+			outbox.opened(store.limits);
+		} else outbox.closed();
+		if (state.phase === 'refused' && state.reason === 'bad_name') name.refused('bad_name'); // connecting keeps the reason
 		status.show(state);
 		show();
 	},
@@ -81,9 +89,13 @@ const outbox = createOutbox({
 	doubt: connection.wake,
 	clock,
 });
+const name = createName({ memory: browser, store, send: connection.send, changed: () => show(), clock });
 const presses = createPresses(outbox.press, clock);
 
-/** A tab duplicated while out of sight takes itself for the other (see arrive), which knows better. */
+/**
+ * A tab that is duplicated while it is hidden finds the note of leave(), so the copy would claim the session of the original. The original
+ * answers the claim, and the copy becomes a new member.
+ */
 function meetTwin() {
 	const claimed = session;
 	tabs?.addEventListener('message', ({ data: { claims, has } }) => {
@@ -95,7 +107,7 @@ function meetTwin() {
 	tabs?.postMessage({ claims: session });
 }
 
-// What is seen and heard.
+// What the reader sees and hears.
 
 const el = new Proxy({}, { get: (_, id) => document.getElementById(id) });
 const words = new Words(browser.get('language') ?? chooseLanguage(navigator.languages));
@@ -103,10 +115,10 @@ const page = { el, words, store };
 const rows = createRows(page);
 const attention = watchAttention(page);
 const list = createList({ ...page, rows, isCalm: () => connection.state.phase === 'live', onStick: attention.place });
-const pending = createPending({ ...page, outbox, rows, isLive });
+const pending = createPending({ ...page, outbox, rows, isLive, edit: (text) => composer.edit(text) });
 const stage = createStage(page);
 const sound = createSound(tabs);
-const status = createStatus({ ...page, tryNow: connection.tryNow });
+const status = createStatus({ ...page, clock, tryNow: connection.tryNow });
 const seal = createSeal({
 	...page,
 	press() {
@@ -137,10 +149,7 @@ const apply = {
 const panel = createPanel({
 	...page,
 	chosen: (key) => (key === 'language' ? words.language : browser.get(key)),
-	rename(name) {
-		browser.set('name', name);
-		renamed(name);
-	},
+	rename: name.choose,
 	choose(key, value) {
 		browser.set(key, value);
 		apply[key](value);
@@ -150,7 +159,7 @@ const panel = createPanel({
 
 let isDue = false;
 
-/** Brings what is seen up to date, once per frame. */
+/** Draws the page again, at most once per frame. */
 function show() {
 	attention.show(store.room ? `${store.room} · ${words.t('app')}` : words.t('app'));
 	if (isDue) return;
@@ -167,21 +176,21 @@ function draw() {
 	pending.sync();
 	list.sync();
 	panel.showPeople();
-	el.shouts.textContent = words.number(store.shouts);
-	el.people.textContent = store.people.count ? words.count('people', store.people.count) : '';
-	el.room.textContent = store.room || wanted;
-	el.meName.textContent = store.you.name;
+	put(el.shouts, words.number(store.shouts));
+	put(el.people, store.people.count ? words.count('people', store.people.count) : '');
+	put(el.room, store.room || wanted);
+	put(el.meName, store.you.name);
 	el.me.setAttribute('aria-label', words.t('composer.name', { name: store.you.name }));
 	el.empty.hidden = store.last !== 0 || store.timeline.items.length > 0 || outbox.entries.length > 0;
 	document.body.classList.toggle('away', !isLive());
 }
 
-// What happens.
+// Events.
 
 function arrived(message, isNews) {
 	const own = outbox.answered(message.id);
 	const n = countShouts(message.text);
-	// One's own presses were seen and heard when they were made; what was missed is only counted.
+	// The reader's own presses were shown and heard when they were made. Shouts that were missed and come while catching up are only counted.
 	if (!isNews || !n || own?.shouts || connection.state.phase !== 'live') return;
 	const sender = message.from.id || message.from.name;
 	stage.shout(sender, n);
@@ -189,15 +198,8 @@ function arrived(message, isNews) {
 }
 
 function refused({ code, id, retry_after_ms: retryAfter }) {
-	if (outbox.refused(id, code, retryAfter) || code !== 'bad_name') return;
-	browser.set('name', null);
-	panel.refuseName();
-}
-
-function renamed(name) {
-	store.you.name = name;
-	connection.send({ type: 'name', name });
-	show();
+	if (!id && name.refused(code, retryAfter)) el.hint.textContent = words.t('error.bad_name');
+	else outbox.refused(id, code, retryAfter);
 }
 
 words.onChange(() => {
@@ -213,7 +215,7 @@ addEventListener('offline', () => {
 	if (isLive()) connection.wake();
 	status.draw();
 });
-/** A tab out of sight may be ended without a word: what its successor needs is noted now. */
+/** The browser may end a hidden tab without notice, so everything that the tab needs after a reload is stored now. */
 function depart() {
 	presses.flush();
 	leave(tab);
@@ -235,13 +237,13 @@ addEventListener('pageshow', (event) => {
 	connection.tryNow();
 });
 addEventListener('storage', () => {
-	const name = browser.get('name');
-	if (name && name !== store.you.name) renamed(name);
+	name.use();
 	apply.theme(browser.get('theme'));
 });
 
-watchKeyboard(visualViewport);
+watchKeyboard(window.visualViewport);
 words.translate(document);
 for (const key of ['theme', 'enter', 'sound']) apply[key](browser.get(key));
 connection.tryNow();
 meetTwin();
+window.isRunning = true; // see early.js

@@ -1,6 +1,6 @@
-// What a tab and a browser remember. Where storage is blocked or full, the page's own memory serves.
+// What a tab and a browser remember. Where storage is blocked or full, values are kept until the page ends.
 
-/** JSON values by key. area() gives sessionStorage or localStorage, and may throw. */
+/** JSON values by key. area() returns sessionStorage or localStorage, and may throw. */
 export class Memory {
 	#area = null;
 	#prefix = 'doyasa.';
@@ -10,7 +10,7 @@ export class Memory {
 		try {
 			this.#area = area();
 		} catch {
-			// Blocked. #own serves.
+			// Storage is blocked. #own keeps the values.
 		}
 	}
 
@@ -34,17 +34,17 @@ export class Memory {
 	}
 }
 
-/** Whether this tab may go on as who it was: it left before (see leave). A duplicated one has the storage of a tab that has not. */
+/** Whether this tab may continue its session: it has left before (see leave). A duplicate has a copy of the storage of a tab that has not left. */
 export function arrive(tab) {
 	const left = tab.get('left') === true;
 	tab.set('left', null);
 	return left;
 }
 
-/** Notes that this tab is leaving, or out of sight: the next to find the note is the same tab. */
+/** Stores that this tab is leaving or hidden, so that it may continue its session when it returns. */
 export const leave = (tab) => tab.set('left', true);
 
-/** To this browser's other tabs; undefined where that is blocked. */
+/** A channel to the browser's other tabs, or undefined where the browser has none. */
 export function channel() {
 	try {
 		return new BroadcastChannel('doyasa');

@@ -1,19 +1,22 @@
-// What was said here and has not come back yet. An entry keeps its id through retries, reconnects and reloads, and the room shows an id
-// once. No DOM.
+// Messages of this tab that have not come back from the server yet. An entry keeps its id through retries, reconnects and reloads, and the
+// room shows each id only once. No DOM.
 
 import { LIMITS } from './protocol.js';
 import { shoutsPerText, WORD } from './text.js';
 import { uuid } from './uuid.js';
 
-const MOST = 200; // entries, beyond which texts are refused; presses never are
-const ANSWER = 8_000; // ms unanswered that cast doubt on the line
-const BUSY = 500; // the room's inbox is full: a moment
-const AGAIN = new Set(['rate_limited', 'busy']); // errors that time cures
+const MOST = 200; // entries. When there are so many, texts are refused, but presses are not
+const ANSWER = 8_000; // ms without an answer until the connection is checked
+const BUSY = 500; // ms to wait when the room's inbox is full
+const AGAIN = new Set(['rate_limited', 'busy']); // errors after which the same message is sent again
 
 /**
- * send(frame) → whether the line took it; keep(entries) stores them; changed() follows every change; doubt(): no answer came. An entry
- * is {id, text, shouts, state, code, begun}: shouts > 0 marks presses, which later ones join until their text is made and goes out;
- * state is waiting, sent or failed (code says why); begun: it went out once and stays as it is.
+ * send(frame) tells whether the frame was sent. keep(entries) stores the entries. changed() is called after every change, and doubt() when no
+ * answer came.
+ *
+ * An entry is {id, text, shouts, state, code, begun}. shouts > 0: the entry stands for presses, and has no text until it is sent. begun: the
+ * entry was sent once, so it does not change any more; before that, later presses are added to it. state is waiting, sent or failed; code
+ * is the reason of a failure.
  */
 export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt = () => {}, saved, clock }) {
 	let entries = [];
@@ -31,14 +34,14 @@ export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt 
 	}
 
 	const find = (id) => (id ? entries.find((e) => e.id === id) : undefined);
-	const push = (entry) => entries.push({ id: uuid(clock.now()), state: 'waiting', begun: false, ...entry });
+	const push = (entry) => entries.push({ id: uuid(), state: 'waiting', begun: false, ...entry });
 
 	function store() {
 		keep(entries);
 		changed();
 	}
 
-	/** How many ms until the bucket holds a token. The server's is the same, so it is never overdrawn. */
+	/** The ms until the token bucket holds a token. The server has the same bucket, so it does not refuse a message that waits for this time. */
 	function wait() {
 		const { messages_per_second: rate, burst } = limits;
 		const now = clock.now();
@@ -89,17 +92,17 @@ export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt 
 		get isPaused() {
 			return clock.now() < pausedUntil;
 		},
-		/** Queues a text; '' when taken, else the code that says why not. */
+		/** Queues a text. Returns '' or the code of an error. */
 		say(text) {
 			if (entries.length >= MOST) return 'queue_full';
 			push({ text, shouts: 0 });
 			pump();
 			return '';
 		},
-		/** Queues n presses, joined to those that have not gone out, as many as one text holds. */
+		/** Queues n presses. They are added to the last entry if that has not been sent, up to what one text holds. */
 		press(n) {
 			const most = shoutsPerText(limits.text_bytes);
-			const last = entries.at(-1);
+			const last = entries[entries.length - 1];
 			if (last?.shouts && !last.begun) {
 				const joined = Math.min(n, Math.max(0, most - last.shouts));
 				last.shouts += joined;
@@ -108,7 +111,7 @@ export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt 
 			for (; n > 0; n -= most) push({ text: null, shouts: Math.min(n, most) });
 			pump();
 		},
-		/** The line had its hello: everything unanswered goes out again, in order. */
+		/** Is called when the connection is live. Every entry without an answer is sent again, in order. */
 		opened(newLimits) {
 			limits = { ...limits, ...newLimits };
 			isOpen = true;
@@ -122,7 +125,7 @@ export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt 
 			for (const e of entries) if (e.state === 'sent') e.state = 'waiting';
 			pump();
 		},
-		/** A message with this id came: that is the acknowledgement. Returns the entry, if it was one. */
+		/** Is called when a message with this id came, which acknowledges the entry. Returns the entry, if there was one. */
 		answered(id) {
 			const entry = find(id);
 			if (!entry) return undefined;
@@ -131,7 +134,7 @@ export function createOutbox({ send, keep = () => {}, changed = () => {}, doubt 
 			store();
 			return entry;
 		},
-		/** The server refused an entry; true when it was one of ours. */
+		/** Is called when the server refused an entry. Returns false if there is no such entry. */
 		refused(id, code, retryAfter) {
 			const entry = find(id);
 			if (!entry) return false;

@@ -1,11 +1,11 @@
-// The settings: name, people, language, theme, keys, sound. A dialog, so that focus and Esc are the browser's business.
+// The settings: name, people, language, theme, keys, sound. A modal dialog, so the browser takes care of focus and Esc.
 
 import { h } from './dom.js';
 import { LANGUAGES } from './i18n.js';
 import { cleanName } from './text.js';
 
 const LISTED = 20;
-// What can be chosen: values and their names, of which the words know some. The first is the default.
+// The choices: values with their labels. Some labels are keys of phrases.js. The first value is the default.
 const CHOICES = {
 	language: Object.entries(LANGUAGES),
 	theme: ['auto', 'light', 'dark'].map((v) => [v, `panel.theme.${v}`]),
@@ -13,7 +13,7 @@ const CHOICES = {
 	sound: [['0', 'panel.sound.off'], ['0.25', 'panel.sound.low'], ['0.8', 'panel.sound.high']],
 };
 
-/** chosen(key) → what was chosen before, or null; choose(key, value) is told of each choice, rename(name) of a new name. */
+/** chosen(key) → the stored choice, or null. choose(key, value) is called for each choice, rename(name) for a new name. */
 export function createPanel({ el, words, store, chosen, choose, rename }) {
 	const { panel: dialog, nameForm: form, name, nameHint: hint, peopleNames: people } = el;
 
@@ -23,8 +23,6 @@ export function createPanel({ el, words, store, chosen, choose, rename }) {
 		hint.classList.toggle('bad', bad);
 		name.setAttribute('aria-invalid', bad);
 	}
-
-	const refuseName = () => say('error.bad_name', true);
 
 	function showPeople() {
 		const { count, names } = store.people;
@@ -47,7 +45,7 @@ export function createPanel({ el, words, store, chosen, choose, rename }) {
 	form.addEventListener('submit', (event) => {
 		event.preventDefault();
 		const chosen = cleanName(name.value);
-		if (!chosen) return refuseName();
+		if (!chosen) return say('error.bad_name', true);
 		rename(chosen);
 		dialog.close();
 	});
@@ -62,8 +60,5 @@ export function createPanel({ el, words, store, chosen, choose, rename }) {
 		el.choices.append(h('fieldset', {}, legend, h('div', { class: 'pick' }, ...options)));
 	}
 
-	return {
-		refuseName,
-		showPeople: () => dialog.open && showPeople(),
-	};
+	return { showPeople: () => dialog.open && showPeople() };
 }

@@ -1,11 +1,13 @@
-// What was said here and has not come back: rows under the log, outside of it, so that nothing is read out twice.
+// Messages of this tab that have not come back yet. Their rows are below the log and outside of it, so that a screen reader does not read
+// them twice.
 
-import { h, reconcile } from './dom.js';
+import { h, put, reconcile } from './dom.js';
 import { cry } from './rows.js';
 
 const SHOWN = 20;
 
-export function createPending({ el: { pending }, outbox, words, rows, isLive }) {
+/** edit(text) puts a text back into the field. */
+export function createPending({ el: { pending }, outbox, words, rows, isLive, edit }) {
 	const nodes = new Map();
 
 	function make(row) {
@@ -16,8 +18,8 @@ export function createPending({ el: { pending }, outbox, words, rows, isLive }) 
 	}
 
 	function update(node, { entry }) {
-		const [, said, slot] = node.children;
-		if (entry.shouts > 1) said.lastChild.textContent = `×${words.number(entry.shouts)}`;
+		const slot = node.querySelector('.fate');
+		if (entry.shouts > 1) put(node.querySelector('.cry b'), `×${words.number(entry.shouts)}`);
 		const failed = entry.state === 'failed';
 		const fate = failed ? entry.code : isLive() ? 'sending' : 'queued';
 		if (node.dataset.fate === fate) return;
@@ -26,11 +28,12 @@ export function createPending({ el: { pending }, outbox, words, rows, isLive }) 
 		if (!failed) return slot.replaceChildren(h('span', { class: fate, text: words.t(`log.${fate}`) }));
 		const why = words.has(`error.${entry.code}`) ? entry.code : 'unknown';
 		const button = (key, click) => h('button', { type: 'button', class: 'quiet', text: words.t(key), click });
-		slot.replaceChildren(
-			words.t(`error.${why}`),
-			button('log.retry', () => outbox.retry(entry.id)),
-			button('log.discard', () => outbox.drop(entry.id)),
-		);
+		const drop = () => outbox.drop(entry.id);
+		// If the server refuses a text for its content, sending the text again cannot help.
+		const again = entry.code.includes('text')
+			? button('log.edit', () => edit(entry.text) ?? drop())
+			: button('log.retry', () => outbox.retry(entry.id));
+		slot.replaceChildren(words.t(`error.${why}`), again, button('log.discard', drop));
 	}
 
 	function sync() {

@@ -1,4 +1,4 @@
-// Presses joined: the first goes out at once, those of the next 200 ms as one.
+// Joins presses. The first press is sent at once, and the presses of the next 200 ms are sent together.
 
 const WINDOW = 200;
 
@@ -25,7 +25,7 @@ export function createPresses(send, clock) {
 			send(1);
 			wait();
 		},
-		/** Sends what is held now: the page is about to go. */
+		/** Sends the held presses now, because the page may be about to end. */
 		flush,
 	};
 }

@@ -1,35 +1,28 @@
-// One row of the log: a text, a fold of shouts, a hole, a new beginning, a day, the unread line.
+// One row of the log: a text, folded shouts, a gap, the start of a new history, a day, or the unread line.
 
-import { h, linked } from './dom.js';
+import { h, linked, put } from './dom.js';
 import { beginning, hueOf, languageOf, WORD } from './text.js';
 
-const LINES = 12; // a text higher than this is folded
-const LETTERS = 1200; // so is a longer one
-const TALLIED = 40; // senders listed in an opened fold
+const LINES = 12; // lines. A text with more is folded
+const LETTERS = 1200; // letters. A text with more is folded
+const TALLIED = 40; // senders that an opened fold lists
 
-export const cry = () => h('span', { class: 'cry' }, h('span', { lang: 'ja', text: WORD }), h('b'));
+export const cry = () => h('span', { class: 'cry', translate: 'no' }, h('span', { lang: 'ja', text: WORD }), h('b'));
 
-/** Makes and updates elements for rows {kind, key, version, item, like, at}; see List and Timeline. */
+/** Makes and updates the elements of rows {kind, key, version, item, like, at}; see list.js and timeline.js. */
 export function createRows({ words, store }) {
-	const who = (name) => h('bdi', { class: 'who', dir: 'auto', text: name || words.t('log.unnamed'), title: name });
+	const who = (name) => h('bdi', { class: 'who', dir: 'auto', translate: 'no', text: name || words.t('log.unnamed'), title: name });
 	const times = (n) => `×${words.number(n)}`;
 
-	/** Changes a text in place: a screen reader reads out what is added to the log, not what changes in it. */
-	function put(el, text) {
-		if (el.firstChild) el.firstChild.data = text;
-		else el.textContent = text;
-		return el;
-	}
-
-	/** Tells when, and for own messages (seq > 0) that they were delivered. */
+	/** Shows the time, and for own messages (seq > 0) that they were delivered. */
 	function putTime(time, at, seq) {
 		put(time, words.time(at)).dateTime = new Date(at).toISOString();
 		time.title = words.full(at) + (seq ? ` #${seq}` : '');
-		if (seq && !time.children.length) time.append(h('span', { class: 'sent', role: 'img', 'aria-label': words.t('log.sent') }));
+		if (seq && !time.querySelector('.sent')) time.append(h('span', { class: 'sent', role: 'img', 'aria-label': words.t('log.sent') }));
 		return time;
 	}
 
-	/** The words of a text: literal, isolated from their neighbours, folded when high or long. */
+	/** A text as it was written, isolated from its neighbours, and folded when it is high or long. */
 	function body(text) {
 		const p = h('p', { class: 'words', dir: 'auto', lang: languageOf(text) });
 		const el = h('div', { class: 'body' }, p);
@@ -53,14 +46,13 @@ export function createRows({ words, store }) {
 	}
 
 	function fillShouts(el, { item, like }) {
-		const [summary, names] = el.children;
-		const [name, cries, time] = summary.children;
+		const [summary, name, count, time, names] = ['summary', '.who', '.cry b', 'time', '.tally'].map((part) => el.querySelector(part));
 		const [[id, first]] = item.tally;
 		const solo = item.tally.size === 1;
 		el.className = `row shouts ${solo ? `solo h${hueOf(id)}` : ''} ${like}`;
 		summary.tabIndex = solo ? -1 : 0;
 		put(name, solo ? first.name || words.t('log.unnamed') : words.count('people', item.tally.size));
-		put(cries.lastChild, item.total > 1 ? times(item.total) : '');
+		put(count, item.total > 1 ? times(item.total) : '');
 		putTime(time, item.until, item.tally.has(store.you.id) ? item.last : 0);
 		fillTally(names, item, el.open);
 	}

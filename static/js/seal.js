@@ -1,8 +1,8 @@
-// The button. Every way of pressing counts once: pointer, Space, Enter, and the click of assistive technology.
+// The button. A press by pointer, Space, Enter or the click of assistive technology counts exactly once.
 
 import { WORD } from './text.js';
 
-const APART = 1200; // ms without a press, and the count of them starts over
+const APART = 1200; // ms. After such a pause the count of presses in a row starts again
 
 export function createSeal({ el: { seal: button, waiting: badge, streak }, words, press }) {
 	let inARow = 0;
@@ -19,7 +19,7 @@ export function createSeal({ el: { seal: button, waiting: badge, streak }, words
 		timer = setTimeout(count, APART, 0);
 		count(inARow + 1);
 		button.classList.remove('struck');
-		void button.offsetWidth; // so that the animation starts over
+		void button.offsetWidth; // restarts the animation
 		button.classList.add('struck');
 		navigator.vibrate?.(12);
 		press();
@@ -28,16 +28,16 @@ export function createSeal({ el: { seal: button, waiting: badge, streak }, words
 	button.addEventListener('pointerdown', (event) => event.button === 0 && pressed());
 	button.addEventListener('keydown', (event) => {
 		if (event.key !== 'Enter' && event.key !== ' ') return;
-		event.preventDefault(); // no click of its own, no scrolling
+		event.preventDefault(); // prevents a second click and scrolling
 		if (!event.repeat) pressed();
 	});
 	button.addEventListener('keyup', (event) => event.key === ' ' && event.preventDefault());
-	// detail counts pointer clicks: at 0 no pointer made this one, and no pointerdown went before it.
+	// detail is the number of pointer clicks. At 0 no pointer made this click, so there was no pointerdown.
 	button.addEventListener('click', (event) => event.detail === 0 && pressed());
 	button.addEventListener('contextmenu', (event) => event.preventDefault());
 
 	return {
-		/** live: presses go out now; waiting: how many have not; cooling: the server asked for a pause. */
+		/** live: presses are sent at once. waiting: the number of presses that are not sent yet. cooling: the server asked for a pause. */
 		show({ live, waiting, cooling }) {
 			const n = words.number(waiting);
 			button.classList.toggle('off', !live);

@@ -1,15 +1,16 @@
-// A woodblock for each shout, off unless wished. Of several tabs only one rings: the one that was used last.
+// A woodblock sounds for each shout, if the reader has switched it on. If there are several tabs, only the one that was used last makes a
+// sound.
 
 import { hash } from './text.js';
 
 const VOICES = 8;
 const LENGTH = 0.08; // s
-const SCALE = [0, 2, 4, 7, 9, 12, 14, 16, 19, 21]; // two octaves of a pentatonic, in semitones above the base
+const SCALE = [0, 2, 4, 7, 9, 12, 14, 16, 19, 21]; // two octaves of a pentatonic scale, in semitones above the base
 const BASE = 392; // Hz
-const PARTIALS = [[1, 0.5], [2.76, 0.18]]; // of a struck bar: times the pitch, and how loud
+const PARTIALS = [[1, 0.5], [2.76, 0.18]]; // the partial tones of a struck bar: multiple of the pitch, loudness
 
 export function createSound(tabs) {
-	let volume = 0; // from 0, off, to 1
+	let volume = 0; // from 0 (off) to 1
 	let context = null;
 	let playing = 0;
 	let leads = true;
@@ -40,7 +41,7 @@ export function createSound(tabs) {
 
 	return {
 		lead,
-		/** Browsers stay silent until a gesture: lead() is called for each press. */
+		/** Browsers allow sound only after a gesture, so lead() is called for each press. */
 		setVolume(v) {
 			volume = v;
 			if (v && 'AudioContext' in globalThis) context ??= new AudioContext();

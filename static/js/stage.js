@@ -1,14 +1,14 @@
-// Where shouts appear: behind the log, seen and gone. Nothing here is read out or kept.
+// Shouts appear here for a moment, behind the log. They are not read out, and they do not stay.
 
 import { h } from './dom.js';
 import { hash, hueOf, WORD } from './text.js';
 
-const ALIVE = 40; // nodes at once, the counter among them; what is beyond is counted
+const ALIVE = 40; // nodes at the same time, including the counter. The counter counts the shouts beyond these
 const LIFE = 900; // ms
-const PULSE = 340; // ms between two warmings of the paper: under 3 a second
+const PULSE = 340; // ms between two flashes of the background: fewer than 3 a second
 const TURN = 8; // degrees at most
 
-/** Where a sender's shouts appear, in percent, and how they are turned: beside the log where there is room for that. */
+/** Where a sender's shouts appear, in percent, and how they are turned. In a wide window they appear beside the log. */
 export function spotOf(sender, wide) {
 	const seed = hash(sender);
 	const u = ((seed >>> 4) % 997) / 997;
@@ -31,10 +31,10 @@ export function createStage({ el: { stage }, words }) {
 		const wide = innerWidth >= 1100;
 		const { x, y, turn } = spotOf(sender, wide);
 		const size = Math.min(120, 28 + 6 * n);
-		// Near its own spot, and within the stage: the more there are, the wider they rain down.
+		// The shout appears near the sender's spot and within the stage. The more shouts there are, the wider they spread.
 		const near = (spot, range, least, most) =>
 			Math.max(least + range / 2, Math.min(spot, most - range / 2)) + (Math.random() - 0.5) * range;
-		const half = size * (n > 1 ? 2.1 : 1.6) + 8; // of its width, and a little air
+		const half = size * (n > 1 ? 2.1 : 1.6) + 8; // half the width plus a margin
 		const left = near((x * innerWidth) / 100, innerWidth / 20, half, innerWidth - half);
 		const node = h('span', { class: `stamp h${hueOf(sender)}`, lang: 'ja', text: WORD });
 		if (n > 1) node.append(h('small', { text: times(n) }));

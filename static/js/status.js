@@ -1,11 +1,13 @@
-// The line that tells how the connection stands, calmly: nothing for a moment's hiccup, and the countdown is not read out.
+// The line that shows trouble with the connection if the trouble lasts. The countdown is not read out.
 
-const CALM = 700; // ms of trouble before it shows
+import { put } from './dom.js';
 
-export function createStatus({ el, words, tryNow }) {
+const CALM = 700; // ms of trouble before the line appears
+
+export function createStatus({ el, words, tryNow, clock }) {
 	const { status: line, statusText: text, statusCount: count, statusNow: now } = el;
 	let state = { phase: 'idle', reason: '', retryAt: 0 };
-	let since = Date.now(); // when it was last well
+	let wellAt = clock.now(); // when there was last no trouble
 	let timer = 0;
 	const isWell = () => state.phase === 'live' || state.phase === 'idle';
 
@@ -20,15 +22,15 @@ export function createStatus({ el, words, tryNow }) {
 	function draw() {
 		clearTimeout(timer);
 		const { phase, retryAt } = state;
-		const early = since + CALM - Date.now();
+		const early = wellAt + CALM - clock.now();
 		const shown = phase === 'refused' || (!isWell() && early <= 0);
-		const left = shown && phase === 'waiting' ? Math.max(0, retryAt - Date.now()) : 0;
+		const left = shown && phase === 'waiting' ? Math.max(0, retryAt - clock.now()) : 0;
 		const said = shown ? sentence(state) : '';
-		if (text.textContent !== said) text.textContent = said;
+		put(text, said);
 		line.classList.toggle('shown', shown);
-		count.textContent = left ? words.t('status.in', { n: words.number(Math.ceil(left / 1000)) }) : '';
+		put(count, left ? words.t('status.in', { n: words.number(Math.ceil(left / 1000)) }) : '');
 		now.hidden = !shown || (phase !== 'waiting' && phase !== 'refused');
-		now.textContent = words.t('status.now');
+		put(now, words.t('status.now'));
 		if (left) timer = setTimeout(draw, left % 1000 || 1000);
 		else if (!shown && !isWell()) timer = setTimeout(draw, early);
 	}
@@ -37,7 +39,7 @@ export function createStatus({ el, words, tryNow }) {
 	return {
 		draw,
 		show(next) {
-			if (isWell()) since = Date.now();
+			if (isWell()) wellAt = clock.now();
 			state = next;
 			draw();
 		},

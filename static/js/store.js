@@ -1,39 +1,39 @@
-// What the page knows of its room: position, people, messages. It turns frames into a timeline that has no silent hole and no
-// double, and fetches pages of history. No DOM, no socket.
+// The state of the room: position, people and messages. It turns frames into a timeline that has each message once and shows where messages
+// are missing. It also fetches pages of history. No DOM, no socket.
 
 import { isMessage, isSeq, LIMITS } from './protocol.js';
 import { countShouts } from './text.js';
 import { Timeline } from './timeline.js';
 
-const PAGE = 200; // the server's most
-const KEPT = 4000; // items held in memory while the newest are shown
+const PAGE = 200; // messages in a page. The server sends no more at once
+const KEPT = 4000; // items that are kept in memory while the newest are shown
 
 /**
- * fetchPage({after|before, limit}) → promise of a page of history. changed() follows every change; onMessage(m, isNews) every message,
- * from wherever; onHello() comes between a hello and its messages. Others read the fields, and set pinned.
+ * fetchPage({after|before, limit}) promises a page of history. changed() is called after every change, onMessage(m, isNews) for every
+ * message, received or fetched, and onHello() after a hello and before its messages. Other modules read the fields, and set pinned.
  */
 export function createStore({ fetchPage, changed = () => {}, onMessage = () => {}, onHello = () => {} }) {
-	let isNewcomer = true; // what comes until the first live is history, not news
+	let isNewcomer = true; // while true, messages before the first live are history and not news
 	const timeline = new Timeline();
-	const ids = new Set(); // shown last: what a killed server has told is said again to the next one
+	const ids = new Set(); // ids of the last messages shown. After a crash of the server, the outbox may send one of them again
 	const s = {
 		timeline,
 		room: '',
 		epoch: '',
 		session: '',
 		you: { id: '', name: '' },
-		/** The last seq that came or was announced as missing in this epoch; null before the first live. */
+		/** The highest seq in this epoch that came or was announced as missing; null before the first live. */
 		last: null,
 		limits: LIMITS,
 		people: { count: 0, names: [] },
-		/** どやさ since the page was opened: live ones, and what was missed meanwhile. */
+		/** The number of どやさ since the page was opened. Those that were missed and fetched later are included. */
 		shouts: 0,
-		/** Messages of others that came so. */
+		/** The number of messages of others since the page was opened. */
 		arrived: 0,
 		/** Whether the server may hold messages older than the first shown. */
 		more: false,
-		fetching: false, // a page of older ones
-		/** Somebody reads further up: nothing is dropped from memory. */
+		fetching: false, // a page of older messages is being fetched
+		/** Whether the reader has scrolled up. While this is true, no item is dropped from memory. */
 		pinned: false,
 		frame,
 		fill,
@@ -60,14 +60,14 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 		s.people = { count: Number(f.people?.count) || 0, names: (f.people?.names ?? []).map(String) };
 		if (isAnew) {
 			timeline.begin();
-			s.last = 0; // whatever the new history holds is news, and what is not sent of it is a gap
+			s.last = 0; // the whole new history is news, and the part that the server does not send is a gap
 		}
 		onHello();
 	}
 
 	function message(f) {
 		if (!isMessage(f)) return;
-		if (s.last !== null && f.seq <= s.last) return onMessage(f, false); // the answer to a retry: shown already
+		if (s.last !== null && f.seq <= s.last) return onMessage(f, false); // the answer to a retry of a message that is shown already
 		if (s.last === null) s.more = f.prev > 0;
 		else if (f.prev > s.last) missing(s.last + 1, f.prev);
 		s.last = f.seq;
@@ -103,7 +103,7 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 		}
 		const count = Number(f.count) || 0;
 		for (const name of (f.joined ?? []).map(String)) {
-			// The frame is everybody's: hello may have counted some of these already, oneself among them.
+			// Everybody gets the same frame. So it may have people that hello has listed already, such as the reader.
 			if (names.length < Math.min(count, 20) || !names.includes(name)) names.push(name);
 		}
 		s.people = { count, names: names.slice(-count || names.length) };
@@ -117,7 +117,7 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 
 	const missing = (first, last) => fill(timeline.gap(first, last));
 
-	/** Fetches what a gap misses, one page, if need be anew. What the server has no more is marked as lost. */
+	/** Fetches one page of a gap's messages, twice if the first attempt fails. Messages that the server no longer has are marked as lost. */
 	async function fill(hole, tries = 2) {
 		if (hole.state !== 'idle') return;
 		timeline.set(hole, { state: 'loading' });
@@ -128,10 +128,10 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 			if (timeline.era !== era) return;
 			const messages = page.epoch === epoch ? page.messages.filter(isMessage) : [];
 			const found = messages.filter((m) => m.seq >= first && m.seq <= last);
-			const isAll = !messages.length || messages.at(-1).seq >= Math.min(last, page.last);
+			const isAll = !messages.length || messages[messages.length - 1].seq >= Math.min(last, page.last);
 			timeline.set(hole, { state: found.length || !isAll ? 'idle' : 'lost' });
 			if (found.length) {
-				// The oldest kept message's prev may be unknown: the page's beginning tells what is gone.
+				// The server may not know the prev of its oldest message. page.first tells which messages are lost.
 				if (page.first > first) found[0] = { ...found[0], prev: Math.max(found[0].prev, page.first - 1) };
 				timeline.fill(hole, found, isAll);
 				for (const m of found) shown(m, true);
@@ -144,7 +144,7 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 		changed();
 	}
 
-	/** Fetches a page of what is older than the first shown. Resolves when it is placed. */
+	/** Fetches a page of messages older than the first item. Resolves when they are in the timeline. */
 	async function older() {
 		const top = timeline.items[0];
 		if (!s.more || s.fetching) return;
@@ -162,7 +162,7 @@ export function createStore({ fetchPage, changed = () => {}, onMessage = () => {
 			s.more = messages.length > 0 && messages[0].seq > page.first;
 			for (const m of messages) onMessage(m, false);
 		} catch {
-			// The line is down: more stays true, and scrolling up asks again.
+			// The connection is down. more stays true, so the page asks again when the reader scrolls up.
 		}
 		s.fetching = false;
 		changed();

@@ -1,33 +1,39 @@
-// What a text is: its length, its shouts, its language; and what tells senders apart. No DOM.
+// Texts and names: which ones may be sent, how long they are, which are shouts, their language, and the number from which a sender's hue
+// comes. No DOM.
 
 const SHOUT = /どやさ|ドヤサ/g;
-// Each repetition ends where the next must begin, so matching is linear in the length of the text.
+// No character of the trailing class can begin a shout. So a text can be split into repetitions in only one way, the engine has nothing to
+// try again, and matching takes linear time.
 const ONLY_SHOUTS = /^\s*(?:(?:どやさ|ドヤサ)[\s!！ー〜～っッ…。、♪]*)+$/;
-const LONGEST_SHOUT = 16384; // UTF-16 units; a longer text is prose, whatever it repeats
+const LONGEST_SHOUT = 16384; // UTF-16 units; a longer text is never folded
 
 export const WORD = 'どやさ';
 
 const encoder = new TextEncoder();
-const segmenter = new Intl.Segmenter();
+// One character as a reader counts it (Unicode Standard Annex 29, close to the version that the server has). Intl.Segmenter is missing in
+// some browsers. In others it has a newer version of Unicode than the server, and would accept names that the server refuses.
+const EXTEND = /(?![\u102b\u102c\u1038\u1062-\u1064\u1067-\u106d\u1083\u1087-\u108c\u108f\u109a-\u109c])[\p{Gr_Ext}\p{EMod}\p{Mc}\u200d\u0e33\u0eb3]/u;
+const EMOJI = /\p{ExtPict}(?:[\p{Gr_Ext}\p{EMod}]*\u200d\p{ExtPict})*/u;
+const HANGUL = /(?=[\u1100-\u11ff\uac00-\ud7a3])[\u1100-\u115f]*[\uac00-\ud7a3]?[\u1160-\u11ff]*/u;
+const CONTROL = /(?![\p{Gr_Ext}\u200d])[\p{Cc}\p{Cf}\u2028\u2029]/u;
+const OTHERS = `\\p{RI}{2}|${EMOJI.source}|${HANGUL.source}|.`;
+const GRAPHEME = new RegExp(`\\r\\n|${CONTROL.source}|(?:${OTHERS})(?:${EXTEND.source})*`, 'gsu');
 
-/** The unit of text_bytes. */
+export const graphemes = (text) => text.match(GRAPHEME) ?? [];
+
+/** The length in UTF-8 bytes, the unit of text_bytes. */
 export const utf8Length = (text) => encoder.encode(text).length;
 
 /** How many どやさ a text holds. */
 export const countShouts = (text) => text.match(SHOUT)?.length ?? 0;
 
-/** Whether a text is nothing but どやさ, so that the log may fold it. */
+/** Whether a text is only どやさ, so that the log may fold it. */
 export const isShout = (text) => text.length <= LONGEST_SHOUT && ONLY_SHOUTS.test(text);
 
-/** How many どやさ fit into that many bytes; at least one. */
+/** How many どやさ fit into the given number of bytes; at least one. */
 export const shoutsPerText = (bytes) => Math.max(1, Math.floor(bytes / utf8Length(WORD)));
 
-/** The graphemes of a text, lazily: what a reader would call characters. */
-export function* graphemes(text) {
-	for (const { segment } of segmenter.segment(text)) yield segment;
-}
-
-/** How many graphemes of a text are beyond that many bytes. */
+/** How many graphemes of a text begin or end after the given number of bytes. */
 export function overflow(text, bytes) {
 	let over = 0;
 	let used = 0;
@@ -38,32 +44,50 @@ export function overflow(text, bytes) {
 	return over;
 }
 
-/** At most limit UTF-16 units, cut between graphemes (inside a monstrous one, between code points). */
+/** At most limit UTF-16 units, cut between graphemes. A grapheme longer than half of that is cut between code points. */
 export function beginning(text, limit) {
 	if (text.length <= limit) return text;
-	let cut = segmenter.segment(text.slice(0, limit + 256)).containing(limit).index || limit;
+	let cut = 0;
+	for (const g of graphemes(text.slice(0, limit + 256))) {
+		if (cut + g.length > limit) break;
+		cut += g.length;
+	}
 	if (cut < limit / 2) cut = limit;
 	if (/[\uD800-\uDBFF]/.test(text[cut - 1])) cut--;
 	return text.slice(0, cut);
 }
 
-/** The language whose glyphs a text wants, or ''. Han alone is read as Japanese here. */
+/** The language whose glyphs suit a text, or ''. A text of Han characters alone counts as Japanese. */
 export function languageOf(text) {
 	if (/[\u3040-\u30ff\uff66-\uff9f]/.test(text)) return 'ja';
 	if (/[\uac00-\ud7af]/.test(text)) return 'ko';
 	return /[\u3400-\u9fff]/.test(text) ? 'ja' : '';
 }
 
-/** A name as it may be sent: 1 to 32 graphemes, nothing that rewrites its neighbours; '' when it may not. */
-export function cleanName(raw) {
-	const name = raw.normalize('NFC').trim();
-	if (/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u.test(name) || !/[^\p{Cf}\p{Z}]/u.test(name)) return '';
-	let n = 0;
-	for (const _ of graphemes(name)) if (++n > 32) return '';
-	return name;
+// Characters that can be seen on their own. The ranges are fillers and format characters that Unicode does not count as default-ignorable.
+const SEEN = /[^\p{White_Space}\p{Cc}\p{DI}\u2800\ufff9-\ufffb\u{13430}-\u{1343f}\u{16fe4}\u{1d159}]/u;
+
+/**
+ * A text as it is sent, or '' if nothing in it can be seen. Every kind of line end is \n. Other control characters show nothing, and the
+ * server refuses them.
+ */
+export function cleanText(text) {
+	if (!SEEN.test(text)) return '';
+	return text.replace(/\r\n|[\r\v\f\x85]/g, '\n').replace(/[^\P{Cc}\n\t]/gu, '').trim();
 }
 
-/** A small stable number (FNV-1a): a sender's hue, spot and pitch come from it. */
+const HARMFUL = /[\p{Cc}\p{Bidi_C}\u2028\u2029]/u; // characters that change how the text around them is shown
+const VISIBLE = /(?![\u115f\u1160\u2800\u3164\uffa0\u{1d159}])[\p{L}\p{N}\p{P}\p{S}\p{Zs}\p{Mc}]/u; // characters that can be seen; the fillers at the beginning are excluded, because they are letters without a shape
+
+/** A name as the server takes it, by the same rules (test/names.json tests both), or ''. */
+export function cleanName(raw) {
+	const name = raw.normalize('NFC').replace(/^\p{White_Space}+|\p{White_Space}+$/gu, '');
+	const all = graphemes(name);
+	const isShort = all.length > 0 && all.length <= 32 && utf8Length(name) <= 256;
+	return isShort && !HARMFUL.test(name) && all.every((g) => VISIBLE.test(g)) ? name : '';
+}
+
+/** A stable 32-bit number (FNV-1a), from which a sender's hue, spot and pitch come. */
 export function hash(text) {
 	let h = 0x811c9dc5;
 	for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
@@ -73,7 +97,7 @@ export function hash(text) {
 export const HUES = 12;
 const owners = [];
 
-/** A sender's hue. The first twelve who are seen have one each, and the first few of them unlike ones. */
+/** A sender's hue. The first twelve senders have one each, and the first few of these are far apart. */
 export function hueOf(sender) {
 	const has = owners.indexOf(sender);
 	if (has >= 0) return has;

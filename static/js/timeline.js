@@ -1,22 +1,22 @@
-// What is shown, in order: texts, folded shouts, holes and new beginnings, oldest first. Pure data, no DOM.
+// The items that are shown, oldest first: texts, folded shouts, gaps, and starts of a new history. Pure data, no DOM.
 //
 // Items: {key, kind, era, first, last, at, version}. kind is
 //   text   one message: id, from, text
 //   shouts consecutive shouts folded: total, tally (sender id → {name, count}, which adds up to the total), until
-//   gap    messages first..last that did not come: state idle, loading or lost
-//   era    the room's history began anew here
-// key never changes; version grows with every change. seq orders items within an era; eras are in order.
+//   gap    messages first..last are missing: state idle, loading or lost
+//   era    the server's history started again here, with new numbers
+// key never changes; version grows with every change. Items are ordered by era, and by seq within an era.
 
 import { countShouts, isShout } from './text.js';
 
-const APART = 10 * 60_000; // shouts further apart, in ms, are not one run
+const APART = 10 * 60_000; // ms. Shouts that are further apart are not folded together
 
 const sameDay = (a, b) => new Date(a).toDateString() === new Date(b).toDateString();
 
 export class Timeline {
 	items = [];
 	era = 0;
-	/** {era, seq}: read up to here. A run of shouts does not fold across it, so that the unread line has a place. */
+	/** {era, seq} of the last message that was read. Shouts before and after it are not folded together, because the unread line goes between. */
 	mark = null;
 	#keys = 0;
 
@@ -32,7 +32,7 @@ export class Timeline {
 		return this.#insert(this.items.length, { kind: 'gap', first, last, at: this.#now(), state: 'idle' });
 	}
 
-	/** The room began anew: numbers start over, and holes before this can never be filled. */
+	/** Is called when the server's history started again. Its numbers start over, and earlier gaps can never be filled. */
 	begin() {
 		for (const item of this.items) if (item.kind === 'gap') this.set(item, { state: 'lost' });
 		this.era++;
@@ -44,7 +44,7 @@ export class Timeline {
 		item.version++;
 	}
 
-	/** Puts messages into a gap in front of what is still missing; done: nothing is missing any more. */
+	/** Puts messages into the beginning of a gap. done tells that no message is missing any more. */
 	fill(gap, messages, done) {
 		for (const m of messages) {
 			if (m.seq < gap.first || m.seq > gap.last) continue;
@@ -68,9 +68,9 @@ export class Timeline {
 		return mark !== null && (item.era > mark.era || (item.era === mark.era && item.first > mark.seq));
 	}
 
-	/** What is no message stands at the time of what is above it, and starts no day. */
+	/** The time of the item above. An item that is not a message has no time of its own, so it uses this time and does not start a new day. */
 	#now() {
-		return this.items.at(-1)?.at ?? Date.now();
+		return this.items[this.items.length - 1]?.at ?? Date.now();
 	}
 
 	#insert(at, item) {

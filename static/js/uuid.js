@@ -1,4 +1,4 @@
-// UUIDs of version 7 (RFC 9562 section 5.7): 48 bits of time in ms, then chance. crypto.randomUUID is missing on plain http, where many try a room first.
+// UUIDs of version 7 (RFC 9562 section 5.7): 48 bits of time in ms, then random bits. crypto.randomUUID is missing on plain http.
 
 export function uuid(now = Date.now()) {
 	const time = now.toString(16).padStart(12, '0');

@@ -138,27 +138,32 @@ test('the watchdog: two missed beats end it, a beat in time does not', () => {
 	assert.equal(c.phase(), 'waiting');
 });
 
-test('waking up: a silent line is probed and replaced after two seconds', () => {
+const BEAT = { type: 'beat' };
+
+test('waking up: a silent line is asked, and replaced when it does not answer within two seconds', () => {
 	const c = setUp();
 	c.connection.tryNow();
 	c.live();
 	c.connection.wake();
-	assert.equal(c.last().sent.length, 0, 'it was heard just now');
 	c.clock.advance(1_000);
-	c.last().receive({ type: 'beat' });
+	c.last().receive({ type: 'people', count: 1 });
 	c.clock.advance(1_999);
-	assert.equal(c.last().sent.length, 0, 'and again');
+	assert.equal(c.last().sent.length, 0, 'it was heard just now');
 	c.clock.advance(1);
-	assert.deepEqual(c.last().sent, [{ type: 'beat' }]);
+	assert.deepEqual(c.last().sent, [BEAT]);
 	c.connection.wake();
-	assert.equal(c.last().sent.length, 1, 'one probe at a time');
 	c.clock.advance(1_000);
-	c.last().receive({ type: 'error', code: 'unknown_type' });
+	assert.equal(c.last().sent.length, 1, 'one question at a time');
+	c.last().receive(BEAT);
 	c.clock.advance(3_000);
 	assert.deepEqual([c.sockets.length, c.last().sent.length], [1, 1], 'it answered');
 	c.connection.wake();
-	c.clock.advance(1_000);
-	c.last().receive({ type: 'people', count: 1 });
+	c.clock.advance(500);
+	assert.equal(c.last().sent.length, 2);
+	for (const frame of [{ type: 'people', count: 1 }, { type: 'error', code: 'rate_limited' }]) {
+		c.clock.advance(1_000);
+		c.last().receive(frame);
+	}
 	c.clock.advance(1_999);
 	assert.equal(c.sockets.length, 1, 'what comes is a sign of life, but no answer');
 	c.clock.advance(1);
@@ -168,13 +173,41 @@ test('waking up: a silent line is probed and replaced after two seconds', () => 
 	assert.equal(c.phase(), 'connecting', 'the old socket has nothing to say any more');
 });
 
-test('waking up just after it was heard: a line that then stays silent is probed all the same', () => {
+test('waking up just after it was heard: a line that then stays silent is asked all the same', () => {
 	const c = setUp();
 	c.connection.tryNow();
 	c.live();
 	c.connection.wake();
 	c.clock.advance(2_000);
-	assert.deepEqual(c.last().sent, [{ type: 'beat' }]);
+	assert.deepEqual(c.last().sent, [BEAT]);
+	c.clock.advance(2_000);
+	assert.equal(c.sockets.length, 2);
+});
+
+test('waking up after a sleep in which the clock stood still: the line is asked within two seconds', () => {
+	const c = setUp();
+	c.connection.tryNow();
+	c.live();
+	c.clock.advance(20_000);
+	c.last().receive(BEAT);
+	// An hour passes, of which the clock knows nothing, and the line is dead.
+	c.connection.wake();
+	c.clock.advance(2_000);
+	assert.deepEqual(c.last().sent, [BEAT]);
+	c.clock.advance(2_000);
+	assert.equal(c.sockets.length, 2);
+});
+
+test('a beat that was received during sleep is not the answer', () => {
+	const c = setUp();
+	c.connection.tryNow();
+	c.live();
+	c.clock.advance(40_000);
+	c.connection.wake();
+	c.clock.advance(100);
+	c.last().receive(BEAT); // the backlog, from before the line died
+	c.clock.advance(2_000);
+	assert.deepEqual(c.last().sent, [BEAT]);
 	c.clock.advance(2_000);
 	assert.equal(c.sockets.length, 2);
 });
@@ -184,12 +217,13 @@ test('waking up while a call stays unanswered: it is made anew, once', () => {
 	c.connection.tryNow();
 	c.clock.advance(5_000);
 	c.connection.wake();
+	c.clock.advance(500);
 	assert.deepEqual([c.sockets.length, c.phase()], [2, 'connecting']);
 	c.connection.wake();
 	c.clock.advance(1_000);
 	c.live();
 	c.clock.advance(2_000);
-	c.last().receive({ type: 'error', code: 'unknown_type' });
+	c.last().receive(BEAT);
 	c.clock.advance(8_000);
 	assert.deepEqual([c.sockets.length, c.phase()], [2, 'live'], 'this one was answered in time');
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import * as text from '../js/text.js';
 import { uuid } from '../js/uuid.js';
@@ -48,10 +49,29 @@ test('the language of a text is told by its script', () => {
 	assert.equal(text.languageOf('plain'), '');
 });
 
-test('names: trimmed, at most 32 graphemes, nothing invisible or overriding', () => {
-	assert.equal(text.cleanName('  みどり '), 'みどり');
-	assert.equal(text.cleanName('👨‍👩‍👧'.repeat(32)).length, 32 * 8);
-	for (const bad of ['', '   ', '\u200b\u200d', 'a\u202eb', 'a\nb', 'x'.repeat(33)]) assert.equal(text.cleanName(bad), '', JSON.stringify(bad));
+const table = (name) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
+
+test('names: the page takes exactly those that the server takes', () => {
+	for (const { in: name, times = 1, want, why = '' } of table('names.json')) {
+		assert.equal(text.cleanName(name.repeat(times)), want.repeat(times), `${JSON.stringify(name)} × ${times} ${why}`);
+	}
+	assert.equal(text.cleanName('a' + '\u0301'.repeat(500)), '');
+	assert.equal(text.cleanName('a\ud800'), '', 'half of a surrogate pair');
+});
+
+test('texts: every kind of line end becomes one, and no other control character goes out', () => {
+	for (const { in: given, want } of table('texts.json')) assert.equal(text.cleanText(given), want, JSON.stringify(given));
+	assert.equal(text.cleanText('\u001b[31mred\u001b[0m\u0000\u007f\u009f'), '[31mred[0m');
+	assert.equal(text.cleanText(' a\u2028\u200bどやさ '), 'a\u2028\u200bどやさ');
+});
+
+test('graphemes, without Intl.Segmenter', () => {
+	const rows = [
+		'👨‍👩‍👧', '🇯🇵', '👍🏽', '1️⃣', 'e\u0301', 'が', 'か\u3099', 'ｶﾞ', 'น้ำ', 'க்', 'தி', '한', '\u1112\u1161\u11ab', '\r\n', '\n', '\u200b', 'a\u200d', '🏴\u{e0067}\u{e007f}', ' ', '\ud800',
+	];
+	assert.deepEqual(text.graphemes(rows.join('x')), rows.join('\0x\0').split('\0'));
+	assert.deepEqual(text.graphemes('🇯🇵🇫🇷🇩'), ['🇯🇵', '🇫🇷', '🇩']);
+	assert.deepEqual(text.graphemes(''), []);
 });
 
 test('the first twelve senders have a hue each, and everybody keeps theirs', () => {

@@ -1,5 +1,6 @@
-// Command coder is a broadcast room on github.com/coder/websocket with the architecture of its chat example: a set of subscribers under a
-// lock, a buffered channel for each, a write with a timeout, and a subscriber that cannot keep up is closed.
+// Command coder is a broadcast room on github.com/coder/websocket with the architecture of its chat example. A lock guards a set
+// of subscribers. Each subscriber has a buffered channel, and each write has a timeout. A subscriber that cannot keep up is
+// closed.
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 )
 
 type subscriber struct {
-	messages chan []byte // from whoever publishes; never closed
+	messages chan []byte // any handler that publishes sends; never closed
 	slow     func()
 }
 

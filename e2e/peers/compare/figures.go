@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// figures are the medians of one run over the rounds.
+// figures has the medians of one run over all rounds.
 type figures struct {
 	CPUPerDelivery  float64 `json:"cpu_per_delivery_us,omitempty"`
 	CPUPerHandshake float64 `json:"cpu_per_handshake_us,omitempty"`
@@ -16,8 +16,8 @@ type figures struct {
 	P99             float64 `json:"p99_us,omitempty"`
 	LastReceiver    float64 `json:"last_receiver_p50_us,omitempty"`
 	PerConnection   float64 `json:"rss_per_connection,omitempty"`
-	OwnCPU          float64 `json:"generator_cpu,omitempty"` // cores of the load generator: near 1 it was what limits
-	Broken          string  `json:"broken,omitempty"`        // of the first round in which a promise was
+	OwnCPU          float64 `json:"generator_cpu,omitempty"` // cores used by the load generator; near 1, the generator limits the figures
+	Broken          string  `json:"broken,omitempty"`        // the promises that were broken in the first round with a broken promise
 }
 
 func mediansOf(rounds []round, label string) (f figures) {
@@ -51,7 +51,7 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// String is the line that is shown while it measures.
+// String returns the line that is shown during the measurement.
 func (r *report) String() string {
 	s := fmt.Sprintf("%8.2f µs/handshake", r.Server.CPUPerHandshake)
 	if len(r.Groups) == 0 {

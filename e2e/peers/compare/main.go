@@ -1,6 +1,7 @@
-// Command compare measures doyasa beside the floor of the system call and beside rooms on other libraries: one load generator
-// (doyasa bench), the same load, one after the other in turns, each server fresh and on a core of its own. What counts is the median
-// of the ratios within the rounds: single figures move with the machine, ratios hardly.
+// Command compare measures doyasa beside the smallest possible broadcast server (see limit) and beside rooms on other libraries.
+// It runs them in turns, with the same load generator (doyasa bench) and the same load. Each server is started afresh and has
+// cores of its own. The result is the median of the ratios within the rounds, because single figures change with the machine and
+// ratios hardly do.
 //
 // It builds what it needs; run it from anywhere in this module.
 package main
@@ -21,13 +22,13 @@ import (
 
 const module = "github.com/doyasa/doyasa"
 
-// results is the file that is written: of each scenario the latest.
+// results is the content of the result file: the latest result of each scenario.
 type results struct {
 	Machine   string            `json:"machine"`
 	Scenarios map[string]result `json:"scenarios"`
 }
 
-// result is one scenario's.
+// result is the result of one scenario.
 type result struct {
 	Title   string             `json:"title"`
 	When    string             `json:"when"`
@@ -59,7 +60,7 @@ func main() {
 	}
 }
 
-// prepare builds the programs and measures in a network namespace of its own, if it may.
+// prepare builds the programs, and measures in a separate network namespace if that is allowed.
 func prepare(binary string, measure func(dir, network string) error) error {
 	if dir := os.Getenv(inNamespace); dir != "" {
 		if err := loopbackUp(); err != nil {
@@ -77,7 +78,7 @@ func prepare(binary string, measure func(dir, network string) error) error {
 	}
 	started, err := again(dir)
 	if started {
-		if exit, ok := errors.AsType[*exec.ExitError](err); ok { // it has said why
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok { // the child has printed the reason already
 			return exitStatus(exit.ExitCode())
 		}
 		return err
@@ -86,7 +87,7 @@ func prepare(binary string, measure func(dir, network string) error) error {
 	return measure(dir, "network of the machine")
 }
 
-// exitStatus is a failure that has been told.
+// exitStatus is a failure whose reason has been printed already.
 type exitStatus int
 
 func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
@@ -127,7 +128,7 @@ func run(names string, rounds, seconds int, serverCPU, loadCPU, out, dir, networ
 			}
 		}
 		all.Scenarios[name] = r
-		if out != "" { // after each, so that an interruption loses one
+		if out != "" { // write after each scenario, so that an interruption loses only one
 			if err := write(out, all); err != nil {
 				return err
 			}
@@ -177,7 +178,7 @@ func build(dir, binary string) error {
 	return nil
 }
 
-// machine is what the figures were measured on.
+// machine describes the machine on which the figures were measured.
 func machine() string {
 	cpu := runtime.GOARCH
 	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {

@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inNamespace tells the child that it is one, and where the programs are.
+// inNamespace is the variable that tells a child process that it runs in the namespace, and where the programs are.
 const inNamespace = "COMPARE_PROGRAMS"
 
-// again runs this program once more in a network namespace of its own: packet filters and connection tracking, which container
-// engines set up for the loopback as well, would cost each delivery of each server the same 3 µs and flatter every ratio. started is
-// false where that is not allowed.
+// again runs this program once more in a network namespace of its own. Container engines set up packet filters and connection
+// tracking for the loopback as well. These would add the same 3 µs to each delivery of each server, and make every ratio look
+// better than it is. started is false if a new namespace is not allowed.
 func again(programs string) (started bool, err error) {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -7,25 +7,25 @@ import (
 	"strings"
 )
 
-// A scenario is a load, the servers it is put on in each round, and what is asked of the figures.
+// A scenario is a load, the servers that get the load in each round, and the conditions that the figures must meet.
 type scenario struct {
 	name, title string
 	rounds      int
-	seconds     int      // measured, of each run
+	seconds     int      // length of the measurement of each run
 	load        []string // arguments of doyasa bench
 	runs        []spec
 	points      []want
 }
 
-// A want is one thing that must hold, of the median over the rounds.
+// A want is one condition that the median over the rounds must meet.
 type want struct {
 	what  string
 	of    func(round) float64
 	bound float64
-	atMin bool // the bound is the least, not the most
+	atMin bool // the bound is a minimum instead of a maximum
 }
 
-// point is what has become of a want.
+// point is the outcome of a want.
 type point struct {
 	What   string    `json:"what"`
 	Median float64   `json:"median"`
@@ -35,7 +35,7 @@ type point struct {
 	Held   bool      `json:"held"`
 }
 
-// round is the reports of one round by label.
+// round has the reports of one round, by label.
 type round map[string]*report
 
 var (
@@ -50,7 +50,7 @@ var (
 	everybody  = []spec{doyasa, limit, limitBatch, gobwasLoop, gws, gobwas, gorilla, coder}
 )
 
-// ratio of a figure between two runs of a round.
+// ratio returns the ratio of a figure between two runs of a round.
 func ratio(figure func(*report) float64, over, under string) func(round) float64 {
 	return func(r round) float64 { return figure(r[over]) / figure(r[under]) }
 }
@@ -104,6 +104,12 @@ var scenarios = []scenario{
 		runs: []spec{doyasa, limit},
 		points: []want{
 			{what: "CPU per handshake, × limit", of: ratio(cpuPerHandshake, "doyasa", "limit"), bound: 2.2},
+			{what: "most resident memory meanwhile above the empty server, MiB", of: func(r round) float64 {
+				return float64(r["doyasa"].Server.RSSHighest-r["doyasa"].Server.RSSEmpty) / (1 << 20)
+			}, bound: 96},
+			{what: "resident memory a second after them above the empty server, MiB", of: func(r round) float64 {
+				return float64(r["doyasa"].Server.RSSStart-r["doyasa"].Server.RSSEmpty) / (1 << 20)
+			}, bound: 96},
 		},
 	},
 	{
@@ -122,9 +128,9 @@ var scenarios = []scenario{
 			{label: "without", server: "doyasa"},
 		},
 		points: []want{
-			{what: "99th percentile of the healthy, × without the stalled", of: ratio(p99, "with stalled", "without"), bound: 1.5},
-			{what: "stalled who are gone", of: func(r round) float64 { return float64(r["with stalled"].StalledGone) }, bound: 5, atMin: true},
-			{what: "most memory while measured above that at its beginning, MiB, beyond that without the stalled", of: func(r round) float64 {
+			{what: "99th percentile of the healthy clients, × without stalled clients", of: ratio(p99, "with stalled", "without"), bound: 1.5},
+			{what: "stalled connections that were closed", of: func(r round) float64 { return float64(r["with stalled"].StalledGone) }, bound: 5, atMin: true},
+			{what: "growth of memory during the measurement, MiB, minus that without stalled clients", of: func(r round) float64 {
 				growth := func(r *report) int64 { return r.Server.RSSPeak - r.Server.RSSStart }
 				return float64(growth(r["with stalled"])-growth(r["without"])) / (1 << 20)
 			}, bound: 4},
@@ -161,7 +167,7 @@ var scenarios = []scenario{
 	}),
 }
 
-// sweep measures everybody at several values of one flag, for the plots. Nothing is asked of the figures.
+// sweep measures all servers at several values of one flag, for the plots. It has no conditions.
 func sweep(name, title, flag string, values []int, more func(int) []string) scenario {
 	s := scenario{name: name, title: title, rounds: 1, seconds: 2}
 	for _, v := range values {
@@ -174,7 +180,7 @@ func sweep(name, title, flag string, values []int, more func(int) []string) scen
 	return s
 }
 
-// others measures everybody where sweeps do not: in a flood, and with idle connections.
+// others measures all servers in the loads that have no sweep: a flood, and idle connections.
 func others() scenario {
 	s := scenario{name: "others", title: "everybody in a flood to 1,000 clients, and with 10,000 idle ones", rounds: 1, seconds: 3}
 	for _, r := range everybody {
@@ -195,7 +201,7 @@ func scenarioNames() (names []string) {
 	return names
 }
 
-// measure runs all rounds and judges.
+// measure runs all rounds and judges the figures.
 func (s *scenario) measure(b *bench) (result, error) {
 	fmt.Printf("\n%s: %s\n", s.name, s.title)
 	load := append(slices.Clone(s.load), "--duration", strconv.Itoa(s.seconds)+"s", "--warm-up", "1s")
@@ -203,7 +209,7 @@ func (s *scenario) measure(b *bench) (result, error) {
 	for n := range s.rounds {
 		r := make(round)
 		for i := range s.runs {
-			run := s.runs[(i+n)%len(s.runs)] // nobody is always first
+			run := s.runs[(i+n)%len(s.runs)] // each round begins with another run
 			rep, err := b.run(run, load)
 			if err != nil {
 				return result{}, fmt.Errorf("%s: %w", run.label, err)
@@ -228,7 +234,7 @@ func (s *scenario) measure(b *bench) (result, error) {
 	return res, nil
 }
 
-// judge says what has become of what is asked.
+// judge returns the outcome of each condition.
 func (s *scenario) judge(rounds []round) (points []point) {
 	for _, w := range s.points {
 		p := point{What: w.what, Bound: w.bound, AtMin: w.atMin}

@@ -20,7 +20,7 @@ import (
 
 // bench runs one server under one load.
 type bench struct {
-	dir                string // of the programs
+	dir                string // the folder of the programs
 	serverCPU, loadCPU string
 }
 
@@ -28,12 +28,12 @@ type bench struct {
 type spec struct {
 	label  string
 	server string   // the program and its arguments
-	args   []string // more for doyasa bench
-	cpu    string   // cores instead of the usual
-	procs  int      // GOMAXPROCS; 0: as many as it has cores
+	args   []string // further arguments for doyasa bench
+	cpu    string   // the cores, if they are not the usual ones
+	procs  int      // GOMAXPROCS; 0 means the number of its cores
 }
 
-// report is what doyasa bench says, as far as it is used here.
+// report has the fields of the report of doyasa bench that are used here.
 type report struct {
 	Sent        int64   `json:"sent"`
 	Deliveries  int64   `json:"deliveries"`
@@ -53,6 +53,7 @@ type report struct {
 		RSSStart        int64   `json:"rss_start"`
 		RSSEnd          int64   `json:"rss_end"`
 		RSSPeak         int64   `json:"rss_peak"`
+		RSSHighest      int64   `json:"-"` // since the process began; see highestRSS
 		PerConnection   float64 `json:"rss_per_connection"`
 	} `json:"server"`
 	Broken []string `json:"broken"`
@@ -63,7 +64,8 @@ type latency struct {
 	P99 float64 `json:"p99_us"`
 }
 
-// run starts the server, loads it, stops it, and returns what the load generator says. Broken promises are in the report.
+// run starts the server, loads it, stops it, and returns the report of the load generator. Broken promises are in the report and
+// are not an error.
 func (b *bench) run(s spec, args []string) (*report, error) {
 	address, err := freeAddress()
 	if err != nil {
@@ -71,7 +73,7 @@ func (b *bench) run(s spec, args []string) (*report, error) {
 	}
 	words := strings.Fields(s.server)
 	server := exec.Command(filepath.Join(b.dir, words[0]), append(words[1:], serverArgs(words[0], address)...)...)
-	server.Dir = b.dir // no config.yaml there
+	server.Dir = b.dir // a folder without config.yaml
 	server.Stderr = os.Stderr
 	server.Env = os.Environ()
 	if s.procs > 0 {
@@ -104,7 +106,23 @@ func (b *bench) run(s spec, args []string) (*report, error) {
 	if jsonErr := json.Unmarshal(stdout.Bytes(), r); jsonErr != nil {
 		return nil, fmt.Errorf("doyasa %s: %w\n%s", strings.Join(load.Args[1:], " "), errors.Join(err, jsonErr), &stderr)
 	}
-	return r, nil
+	r.Server.RSSHighest, err = highestRSS(server.Process.Pid)
+	return r, err
+}
+
+// highestRSS returns the highest number of resident bytes that a process has had so far.
+func highestRSS(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
+			return kib << 10, nil
+		}
+	}
+	return 0, fmt.Errorf("no VmHWM in %q", status)
 }
 
 func serverArgs(program, address string) []string {
@@ -137,7 +155,8 @@ func waitFor(address string) error {
 	}
 }
 
-// startOn starts a program on some cores: it inherits those of the thread that starts it.
+// startOn starts a program that may run only on the given cores. A new process inherits the cores of the thread that starts it,
+// so startOn binds its own thread to them for that moment.
 func startOn(cpus string, cmd *exec.Cmd) error {
 	var set, old unix.CPUSet
 	for cpu := range strings.SplitSeq(cpus, ",") {
@@ -159,7 +178,7 @@ func startOn(cpus string, cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// stop ends a server in order, or not.
+// stop ends a server with a signal, and kills it if that takes too long.
 func stop(cmd *exec.Cmd) {
 	cmd.Process.Signal(syscall.SIGTERM)
 	kill := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })

@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop reads from whoever has something, and writes each message to all: no goroutine and no buffer for an idle connection.
+// loop reads from each connection that has bytes, and writes each message to all connections. An idle connection has no goroutine
+// and no buffer.
 type loop struct {
 	epoll int
 
@@ -72,6 +73,6 @@ func (l *loop) say(frame []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, conn := range l.conns {
-		conn.Write(frame) // an error shows when it is read
+		conn.Write(frame) // after an error the next read fails
 	}
 }

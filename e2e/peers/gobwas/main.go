@@ -1,5 +1,5 @@
-// Command gobwas is a broadcast room on github.com/gobwas/ws: the upgrade on the bare connection, frames compiled once. It runs a reader and
-// a writer goroutine for each client, or with -epoll one loop that reads whoever has something and writes to all in turn.
+// Command gobwas is a broadcast room on github.com/gobwas/ws. It upgrades the bare connection, and compiles each frame only once.
+// Each client has a reader and a writer goroutine. With -epoll, one loop reads from all clients and writes to them in turn.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// room is the set of members with a goroutine that writes for each.
+// room is the set of members. Each member has a goroutine that writes to it.
 type room struct {
 	mu      sync.Mutex
 	members map[*member]struct{} // guarded by mu
@@ -22,7 +22,7 @@ type room struct {
 
 type member struct {
 	conn net.Conn
-	send chan []byte // compiled frames, from whoever says something; the reader closes it
+	send chan []byte // compiled frames; the readers of all members send, and the member's own reader closes it
 }
 
 func (r *room) say(frame []byte) {
@@ -32,7 +32,7 @@ func (r *room) say(frame []byte) {
 		select {
 		case m.send <- frame:
 		default:
-			m.conn.Close() // too slow
+			m.conn.Close() // the member reads too slowly
 		}
 	}
 }
@@ -53,7 +53,7 @@ func (r *room) serve(conn net.Conn) {
 		close(m.send)
 		r.mu.Unlock()
 	}()
-	in := struct { // control frames are answered on conn, data is read with a buffer
+	in := struct { // control frames are answered on conn, and data is read through a buffer
 		io.Reader
 		io.Writer
 	}{bufio.NewReaderSize(conn, 1024), conn}

@@ -1,5 +1,6 @@
-// Command gorilla is a broadcast room on github.com/gorilla/websocket with the architecture of its chat example: a hub goroutine with
-// channels, a buffered channel and two goroutines for each client, queued messages joined by newlines into one, pings by a ticker.
+// Command gorilla is a broadcast room on github.com/gorilla/websocket with the architecture of its chat example. A hub goroutine
+// is reached through channels. Each client has a buffered channel and two goroutines. Queued messages are joined with newlines
+// into one, and a ticker sends pings.
 package main
 
 import (
@@ -20,7 +21,7 @@ const (
 
 type client struct {
 	conn *websocket.Conn
-	send chan []byte // from the hub, which closes it
+	send chan []byte // the hub sends, and closes it
 }
 
 type hub struct {
@@ -43,7 +44,7 @@ func (h *hub) run() {
 			for c := range clients {
 				select {
 				case c.send <- m:
-				default: // too slow
+				default: // the client reads too slowly
 					delete(clients, c)
 					close(c.send)
 				}

@@ -1,5 +1,5 @@
-// Command gws is a broadcast room on github.com/lxzan/gws: its event handler, its Broadcaster, which makes the frame once and queues it on
-// each connection. The lock gives the room one order.
+// Command gws is a broadcast room on github.com/lxzan/gws. It uses the event handler of the library, and its Broadcaster, which
+// makes each frame once and queues it on each connection. A lock makes sure that all members see one order.
 package main
 
 import (

@@ -1,8 +1,9 @@
-// Command limit is the floor under a broadcast room: no rooms, names, history, limits, timers or pings, only what it takes to be driven
-// by the same load. One thread waits for its sockets; each message is written to each client with a write of its own, or, with
-// -batch, all that has come in is joined first and each client gets it in one write.
+// Command limit is the smallest possible broadcast server. It shows the lowest cost that any server has under the same load. It
+// has no rooms, names, history, limits, timers or pings, and answers only what the load generator needs. One thread waits for all
+// sockets. Normally it writes each message to each client with a separate write. With -batch it first reads all the input that
+// has arrived, joins the messages, and writes them to each client in one write.
 //
-// A client whose socket is full keeps the rest in memory without bound. Do not put it on a network.
+// If the socket of a client is full, the rest is kept in memory without limit. Do not put this server on a network.
 package main
 
 import (
@@ -23,20 +24,20 @@ import (
 
 // A client is one connection.
 type client struct {
-	in   []byte // the beginning of a frame, or of the request
-	out  []byte // what its full socket did not take
+	in   []byte // an incomplete frame, or the incomplete request
+	out  []byte // bytes that did not fit into the full socket
 	open bool   // the handshake is answered
 }
 
-// loop is the whole program's state, owned by its one thread.
+// loop is the state of the whole program. Its one thread owns it.
 type loop struct {
 	batch   bool
 	epoll   int
 	ln      int
 	clients []*client // by descriptor
 	open    []int     // descriptors of open clients
-	due     []byte    // with batch: frames to be written
-	frame   []byte    // scratch
+	due     []byte    // with -batch: frames that are still to be written to all clients
+	frame   []byte    // scratch: the frame of one message
 }
 
 func main() {
@@ -170,7 +171,7 @@ func (l *loop) read(fd int, buf []byte) {
 	c.keep(b)
 }
 
-// keep keeps b for the next read.
+// keep stores b until the next read.
 func (c *client) keep(b []byte) {
 	if len(b) == 0 {
 		c.in = nil
@@ -193,7 +194,7 @@ func (l *loop) answer(fd int, head []byte) bool {
 	return true
 }
 
-// say writes one message to all, or makes it due.
+// say writes one message to all clients. With -batch it only adds the message to due.
 func (l *loop) say(h wsproto.Header, payload []byte) {
 	wsproto.Mask(h.MaskingKey, 0, payload)
 	h.Masked = false
@@ -211,7 +212,7 @@ func (l *loop) toAll(b []byte) {
 			c.out = append(c.out, b...)
 			continue
 		}
-		if n := write(fd, b); n < len(b) { // an error shows when it is read
+		if n := write(fd, b); n < len(b) { // after an error the next read fails
 			c := l.clients[fd]
 			c.out = append(c.out, b[max(n, 0):]...)
 			unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT, Fd: int32(fd)})
@@ -219,13 +220,13 @@ func (l *loop) toAll(b []byte) {
 	}
 }
 
-// write is write(2) and nothing else: it does not tell the scheduler of a call that cannot block. It returns 0 or less for an error.
+// write calls write(2) without informing the scheduler, because the call cannot block. It returns 0 or less if there is an error.
 func write(fd int, b []byte) int {
 	n, _, _ := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 	return int(n)
 }
 
-// drain writes what a client's socket has not taken before.
+// drain writes the bytes that did not fit into a client's socket earlier.
 func (l *loop) drain(fd int) {
 	c := l.clients[fd]
 	n := write(fd, c.out)

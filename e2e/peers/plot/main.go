@@ -1,5 +1,5 @@
-// Command plot draws what compare has measured: latency against rate and cost against room size, one SVG each, and prints the table of
-// docs/performance.md.
+// Command plot draws the results of compare. It makes one SVG of latency against rate and one of cost against room size, and
+// prints the table of docs/performance.md.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// results is what compare writes, as far as it is used here.
+// results has the fields of compare's result file that are used here.
 type results struct {
 	Scenarios map[string]struct {
 		Title  string `json:"title"`
@@ -79,10 +79,10 @@ func main() {
 type drawing struct {
 	scenario, file, title, x, y string
 	value                       func(figures) float64
-	linear                      bool // the vertical axis; else logarithmic
+	linear                      bool // the vertical axis is linear instead of logarithmic
 }
 
-// looks are the servers in the legend's order: those who matter most are thick.
+// looks has the servers in the order of the legend. The most important ones have thick lines.
 var looks = []struct {
 	label string
 	color color.RGBA
@@ -101,7 +101,7 @@ var looks = []struct {
 func (d *drawing) draw(medians map[string]figures, path string) error {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = d.title, d.x, d.y
-	p.BackgroundColor = color.White // also where a page is dark
+	p.BackgroundColor = color.White // white even on a dark page
 	p.Legend.Top, p.Legend.Left = true, true
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, ticks{}
 	if !d.linear {
@@ -136,7 +136,7 @@ func (d *drawing) draw(medians map[string]figures, path string) error {
 		p.Add(line, dots)
 		p.Legend.Add(look.label, line, dots)
 	}
-	p.X.Max *= 1.1 // room for the last number
+	p.X.Max *= 1.1 // space for the last number
 	return p.Save(17*vg.Centimeter, 11*vg.Centimeter, path)
 }
 

@@ -2,9 +2,9 @@ package main
 
 import "fmt"
 
-// points prints what was asked of each scenario and what has become of it.
+// points prints the conditions of each scenario, and their outcomes.
 func (r *results) points() {
-	fmt.Println("| load | what | median | wanted | |\n|---|---|---|---|---|")
+	fmt.Println("| load | measured | median | goal | |\n|---|---|---|---|---|")
 	for _, name := range []string{"rate", "flood", "big", "idle", "handshake", "large", "stalled", "rooms", "lanes"} {
 		s := r.Scenarios[name]
 		for _, p := range s.Points {
@@ -38,7 +38,7 @@ func (r *results) everybody() {
 	}
 }
 
-// digits writes v with three digits, or all of those before the point.
+// digits writes v with three digits, or with all digits before the point if these are more.
 func digits(v float64) string {
 	if v >= 1000 {
 		return fmt.Sprintf("%.0f", v)
