@@ -5,6 +5,7 @@ package browser_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -243,10 +245,27 @@ func (tb *tab) wait(condition string) {
 		const look = () => { if (document.readyState === 'complete' && isTrue()) resolve(true); else setTimeout(look, 10); };
 		look();
 	})`, condition)
-	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](look, chromedp.EvalAwaitPromise)); err != nil {
-		tb.t.Fatalf("waiting for %s: %v %s\nthe page, which is %s, says:\n%s", condition, err, get[string](tb, `window.lastThrown ?? ''`),
-			get[string](tb, `document.visibilityState`), get[string](tb, `document.body.innerText`))
+	for {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](look, chromedp.EvalAwaitPromise))
+		if err == nil {
+			return
+		}
+		if isGone(err) && ctx.Err() == nil {
+			continue // the page is being loaded again, and whoever was looking went with it
+		}
+		tb.mu.Lock()
+		noticed := strings.Join(append(slices.Clone(tb.trouble), tb.printed...), "\n")
+		tb.mu.Unlock()
+		tb.t.Fatalf("waiting for %s: %v %s\nthe page, which is %s, says:\n%s\nand its console:\n%s", condition, err, get[string](tb, `window.lastThrown ?? ''`),
+			get[string](tb, `document.visibilityState`), get[string](tb, `document.body.innerText`), noticed)
 	}
+}
+
+// isGone tells whether an expression did not end because its page did.
+func isGone(err error) bool {
+	var refused *cdproto.Error
+	return errors.As(err, &refused) && (strings.Contains(refused.Message, "navigated") || strings.Contains(refused.Message, "destroyed") ||
+		strings.Contains(refused.Message, "collected"))
 }
 
 // waitPrinted waits until the console has a line that contains text.

@@ -4,9 +4,14 @@ import (
 	"fmt"
 	"image"
 	"math"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -207,6 +212,35 @@ func TestTooOldBrowser(t *testing.T) {
 			tb.mu.Lock()
 			tb.trouble = nil // the exception that the page could not start for
 			tb.mu.Unlock()
+		})
+	}
+}
+
+// TestShakyStart answers the first request for one module as a proxy in trouble does. The page starts all the same.
+func TestShakyStart(t *testing.T) {
+	doyasa.Long(t)
+	browser := newChromium(t, "")
+	s := doyasa.Start(t)
+	toServer := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.Addr})
+	for _, module := range []string{"/js/main.js", "/js/store.js"} {
+		t.Run(module, func(t *testing.T) {
+			var asked atomic.Int32
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == module && asked.Add(1) == 1 {
+					w.WriteHeader(http.StatusBadGateway)
+					return
+				}
+				toServer.ServeHTTP(w, r)
+			}))
+			t.Cleanup(proxy.Close)
+			tb := newTab(t, browser, nil)
+			tb.visit(proxy.URL + "/")
+			tb.waitLive()
+			tb.say("着いた")
+			tb.waitText("着いた")
+			if n := asked.Load(); n != 2 {
+				t.Errorf("%s was asked for %d times, want 2", module, n)
+			}
 		})
 	}
 }
