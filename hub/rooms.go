@@ -27,12 +27,12 @@ func (h *Hub) acquire(name string) (*room, error) {
 	}
 	r := h.rooms[name]
 	if r == nil {
-		leaving, ok := h.makeSpace(name)
+		retired, ok := h.makeSpace(name)
 		if !ok {
 			return nil, ErrRoomsFull
 		}
 		r = newRoom(h, name)
-		r.follows = [...]chan struct{}{leaving, h.retired[name]}
+		r.follows = [...]chan struct{}{retired, h.retired[name]}
 		h.rooms[name] = r
 	}
 	r.refs++
@@ -100,7 +100,7 @@ func (h *Hub) rest(r *room) (rests, ends bool) {
 // makeSpace makes sure that there is a place for a new room called name. If it retires another
 // room for that, it returns the channel that is closed when the journal has closed that room.
 // ok is false if all places are in use. Called with h.mu held.
-func (h *Hub) makeSpace(name string) (leaving chan struct{}, ok bool) {
+func (h *Hub) makeSpace(name string) (retired chan struct{}, ok bool) {
 	if h.opts.MaxRooms == 0 || h.stays(name) {
 		return nil, true
 	}

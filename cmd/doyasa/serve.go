@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -94,18 +95,19 @@ func drain(ctx context.Context, app *server.Server, servers []*http.Server, stop
 	defer cancel()
 	done := make(chan error, 1) // carries the outcome; the goroutine below sends once; never closed
 	go func() {
-		err := app.Shutdown(ctx)
+		ended := []error{app.Shutdown(ctx)}
 		for _, s := range servers {
-			err = errors.Join(err, s.Shutdown(ctx))
+			ended = append(ended, s.Shutdown(ctx))
 		}
-		if errors.Is(err, context.DeadlineExceeded) {
+		isLate := func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+		if slices.ContainsFunc(ended, isLate) {
 			log.Warn().Msg("limits.drain_timeout is over; the remaining connections were cut off")
 			for _, s := range servers {
 				s.Close()
 			}
-			err = nil
 		}
-		done <- errors.Join(err, stop())
+		ended = append(slices.DeleteFunc(ended, isLate), stop())
+		done <- errors.Join(ended...)
 	}()
 	over := time.After(timeout + historyGrace)
 	for {

@@ -60,3 +60,25 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		}
 	})
 }
+
+// A bug met before a session is complete leaves nothing behind that Shutdown would wait for.
+func TestPanicBeforeTheSessionIsComplete(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newBench(t, nil)
+		defer s.shutdown(t)
+		s.Counters.Refused = func(string) { panic("a bug") }
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("Serve did not pass the panic on")
+				}
+			}()
+			s.serve(nil, &Request{Room: "r", Refusal: RoomsFull})
+		}()
+		s.Sessions.mu.Lock()
+		defer s.Sessions.mu.Unlock()
+		if n := len(s.all); n != 0 {
+			t.Errorf("%d sessions are listed, want none", n)
+		}
+	})
+}

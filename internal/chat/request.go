@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
+	"github.com/doyasa/doyasa/hub"
 	"github.com/doyasa/doyasa/internal/limit"
 	"github.com/doyasa/doyasa/internal/loop"
 )
@@ -61,29 +62,40 @@ func (ss *Sessions) open(c loop.Conn, r *Request) *session {
 		s.form = &v1{session: s, arrival: &arrival{request: r}}
 	}
 	ss.add(s)
+	asked := false
 	defer func() {
-		c.Wake()
-		ss.Counters.Opened(time.Since(r.Began))
+		if !asked { // a panic: the caller of Serve closes the connection, and nobody will end the session
+			ss.forget(s)
+		}
 	}()
+	s.ask(form, r)
+	asked = true
+	c.Wake()
+	ss.Counters.Opened(time.Since(r.Began))
+	return s
+}
+
+// ask asks the room for a place. If there is none for the request, the session is refused.
+func (s *session) ask(form *hub.Form, r *Request) {
+	ss := s.shared
 	if r.Refusal != nil {
 		s.refuse(r.Refusal, "", limit.Shown(r.Seen), 0)
-		return s
+		return
 	}
 	if _, ok := ss.MayMakeRoom(r.Room, r.From.Network(), time.Now()); !ok {
 		ss.Counters.Throttled("rooms_per_minute_per_ip")
 		s.refuse(RateLimited, "limits.rooms_per_minute_per_ip", "", ss.Limits.RoomsPerMinutePerIP)
-		return s
+		return
 	}
 	s.identify(r)
 	member, err := ss.Hub.Join(r.Room, form, s.author, s)
 	if err != nil {
 		s.refuse(RoomsFull, "rooms.max", err.Error(), ss.Rooms.Max)
-		return s
+		return
 	}
 	s.member = member
 	s.room = member.Room() // an equal string that does not keep the request in memory
 	s.event(zerolog.DebugLevel).Bool("v1", r.V1).Msg("joined")
-	return s
 }
 
 // identify sets the author as whom the member joins. A raw member is a new person each time and has no id

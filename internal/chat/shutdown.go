@@ -76,12 +76,17 @@ func (ss *Sessions) add(s *session) {
 	}
 }
 
-// remove forgets a session that has ended. Shutdown may still have the session in its list.
+// remove forgets a session that has ended, and gives its reservation back.
 func (ss *Sessions) remove(s *session) {
+	ss.forget(s)
+	ss.Connections.Release(s.from().Network())
+}
+
+// forget takes a session from the list. Shutdown may still have the session in its own list.
+func (ss *Sessions) forget(s *session) {
 	ss.mu.Lock()
 	delete(ss.all, s)
 	ss.mu.Unlock()
-	ss.Connections.Release(s.from().Network())
 	ss.silence(s)
 }
 
